@@ -1,0 +1,56 @@
+#include "agent/examples/mailroom/letters.hpp"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "agent/examples/mailroom/classifier.hpp"
+
+namespace mailroom {
+
+using signalbox::Counter;
+using signalbox::Distribution;
+using signalbox::Duration;
+using signalbox::Request;
+using signalbox::Response;
+using signalbox::Telemetry;
+
+namespace {
+
+struct Instruments {
+    explicit Instruments(Telemetry& telemetry)
+        : ham(telemetry, "letters_total", "Letters classified", {{"verdict", "ham"}}),
+          spam(telemetry, "letters_total", "Letters classified", {{"verdict", "spam"}}),
+          scoring(telemetry, "scoring_duration_seconds", "Time to parse and score a letter"),
+          size(telemetry, "letter_bytes", "Size of the letters", "bytes") {}
+
+    Counter ham;
+    Counter spam;
+    Duration scoring;
+    Distribution size;
+};
+
+Score score_letter(const std::string& letter, Instruments& instruments) {
+    const auto timer = instruments.scoring.time();
+    return classify(parse_message(letter));
+}
+
+Response answer(const Score& score) {
+    const nlohmann::json document = {{"score", std::round(score.probability * 1e4) / 1e4},
+                                     {"verdict", score.spam ? "spam" : "ham"},
+                                     {"reasons", score.reasons}};
+    return Response::json(200, document.dump());
+}
+
+}  // namespace
+
+void add_letters(signalbox::Router& router, Telemetry& telemetry) {
+    router.post("/classify", [instruments = Instruments(telemetry)](const Request& request) mutable {
+        if (request.body.empty()) return Response::json(400, R"({"error":"the body has to be a message"})");
+        const Score score = score_letter(request.body, instruments);
+        (score.spam ? instruments.spam : instruments.ham).add();
+        instruments.size.record(request.body.size());
+        return answer(score);
+    });
+}
+
+}  // namespace mailroom

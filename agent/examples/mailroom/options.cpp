@@ -1,0 +1,138 @@
+#include "agent/examples/mailroom/options.hpp"
+
+#include <fmt/format.h>
+#include <sysexits.h>
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <stdexcept>
+
+namespace mailroom {
+
+namespace {
+
+constexpr const char* kDescription =
+    "mailroom classifies letters: POST a message to /classify and it says whether it is spam.\n"
+    "A small but complete server on Signalbox, to run, watch and copy from.\n";
+
+constexpr const char* kExamples =
+    "\nExamples:\n"
+    "  mailroom --workers 4 --agent /run/mailroom/agent.sock\n"
+    "  curl --data-binary @letter.eml http://127.0.0.1:8080/classify\n"
+    "  mailroom --listen '*:8080' --listen unix:/run/mailroom/http.sock --memory-limit 512MiB\n"
+    "\nSignals: TERM and INT drain and stop, QUIT stops at once, HUP cycles all workers one after another.\n"
+    "Exit status: 0 after an orderly stop; otherwise as in sysexits.h.";
+
+/// Converts with `parse`, whose exception becomes CLI11's complaint about that option.
+template <class Target, class Parse>
+CLI::Option* add_parsed(CLI::App& app, const std::string& name, Target& target, Parse parse,
+                        const std::string& help) {
+    const auto convert = [name, &target, parse](const std::string& text) {
+        try {
+            target = parse(text);
+        } catch (const std::invalid_argument& error) {
+            throw CLI::ValidationError(name, error.what());
+        }
+    };
+    return app.add_option_function<std::string>(name, convert, help);
+}
+
+void add_agent_options(CLI::App& app, signalbox::GroupOptions& group) {
+    const char* section = "Agent (what the console, browsers and Prometheus connect to)";
+    app.add_option("--agent", group.agent_socket,
+                   "Unix socket that the agent listens on; without it there is no agent")
+        ->type_name("SOCKET")
+        ->group(section);
+    auto* tls =
+        app.add_option("--agent-tls", group.agent_tls.address, "Also listen here, with TLS 1.3: 0.0.0.0:9443")
+            ->type_name("ADDRESS")
+            ->group(section);
+    auto* certificate =
+        app.add_option("--agent-cert", group.agent_tls.certificate, "The agent's certificate (PEM)")
+            ->type_name("FILE")
+            ->check(CLI::ExistingFile)
+            ->group(section);
+    auto* key = app.add_option("--agent-key", group.agent_tls.key, "Its key (PEM)")
+                    ->type_name("FILE")
+                    ->check(CLI::ExistingFile)
+                    ->group(section);
+    auto* authority = app.add_option("--agent-client-ca", group.agent_tls.client_authority,
+                                     "Who signs the clients' certificates (PEM)")
+                          ->type_name("FILE")
+                          ->check(CLI::ExistingFile)
+                          ->group(section);
+    app.add_option("--agent-operator", group.agent_tls.operators,
+                   "Common names of the clients that may act; others may only look")
+        ->type_name("CN")
+        ->allow_extra_args(false)
+        ->needs(tls)
+        ->group(section);
+    tls->needs(certificate)->needs(key)->needs(authority);
+}
+
+void add_server_options(CLI::App& app, Options& options) {
+    app.add_option("--listen", options.addresses,
+                   "Where to serve HTTP: 127.0.0.1:8080, [::1]:8080, *:8080 or unix:PATH; port 0 takes a\n"
+                   "free one. May be given several times. Prints \"listening on ADDRESS\" for each")
+        ->type_name("ADDRESS")
+        ->allow_extra_args(false)
+        ->capture_default_str();
+    app.add_option("--workers", options.group.workers, "How many worker processes serve")
+        ->type_name("N")
+        ->check(CLI::Range(1u, options.group.max_workers))
+        ->capture_default_str();
+    add_parsed(app, "--memory-limit", options.group.worker_memory_limit, signalbox::parse_bytes,
+               "A worker whose resident memory exceeds this is cycled: 512MiB. 0: no limit (default)")
+        ->type_name("SIZE");
+    app.add_option("--queue-capacity", options.listener.queue_capacity,
+                   "How many accepted connections may wait in a worker; further ones get 503")
+        ->type_name("N")
+        ->check(CLI::Range(1u, 1u << 20))
+        ->capture_default_str();
+    add_parsed(app, "--queue-deadline", options.listener.queue_deadline, parse_duration,
+               "A connection that waited longer gets 503 (default 5s)")
+        ->type_name("TIME");
+    add_parsed(app, "--drain-deadline", options.group.drain_deadline, parse_duration,
+               "How long a stopping worker may take to finish what is open (default 10s)")
+        ->type_name("TIME");
+    app.add_option("--segment", options.group.segment_path,
+                   "Keep the telemetry in this file, which outlives a crash; otherwise in\nanonymous memory")
+        ->type_name("PATH");
+    app.add_flag("--quiet", options.group.quiet, "Nothing on stderr but errors");
+    app.add_flag("--allow-misbehaviour", options.allow_misbehaviour,
+                 "Serve POST /misbehave/{leak,spin,block,sleep,crash,exit}, for demonstrations and\n"
+                 "tests. Whoever reaches the server can then take its workers down");
+}
+
+}  // namespace
+
+std::chrono::milliseconds parse_duration(const std::string& text) {
+    constexpr std::chrono::hours kLongest{24};
+    std::int64_t number = 0;
+    const char* end = text.data() + text.size();
+    const auto [unit_start, error] = std::from_chars(text.data(), end, number);
+    const std::string_view unit(unit_start, static_cast<std::size_t>(end - unit_start));
+    const std::int64_t factor = unit == "ms" ? 1 : unit == "s" ? 1000 : unit == "min" ? 60'000 : 0;
+    const bool right = error == std::errc{} && factor != 0 && number >= 0 &&
+                       number <= std::chrono::milliseconds(kLongest).count() / factor;
+    if (!right)
+        throw std::invalid_argument(
+            fmt::format("'{}' is not a time of at most 24 hours; try '500ms' or '5s'", text));
+    return std::chrono::milliseconds(number * factor);
+}
+
+std::optional<int> parse_command_line(int argc, char** argv, Options& options) {
+    CLI::App app{kDescription, "mailroom"};
+    app.footer(kExamples);
+    options.group.name = "mailroom";
+    add_server_options(app, options);
+    add_agent_options(app, options.group);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : EX_USAGE;
+    }
+    return std::nullopt;
+}
+
+}  // namespace mailroom

@@ -1,0 +1,27 @@
+// The mailroom's command line.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "signalbox/group.hpp"
+
+namespace mailroom {
+
+struct Options {
+    std::vector<std::string> addresses = {"127.0.0.1:8080"};
+    signalbox::GroupOptions group;
+    signalbox::ListenerOptions listener;
+    bool allow_misbehaviour = false;
+};
+
+/// "250ms", "5s", "2min". Throws std::invalid_argument with what would be right.
+std::chrono::milliseconds parse_duration(const std::string& text);
+
+/// Fills `options`; what is returned is the status to leave with at once: 0 after --help, EX_USAGE after a
+/// message on stderr about a wrong value.
+std::optional<int> parse_command_line(int argc, char** argv, Options& options);
+
+}  // namespace mailroom

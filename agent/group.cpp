@@ -1,0 +1,133 @@
+#include "signalbox/group.hpp"
+
+#include <fmt/format.h>
+
+#include <cstring>
+#include <stdexcept>
+
+#include "agent/server/worker.hpp"
+#include "agent/service/service.hpp"
+#include "agent/supervisor/arbiter.hpp"
+
+namespace signalbox {
+namespace {
+
+void check(const GroupOptions& options) {
+    if (options.workers < 1 || options.workers > options.max_workers)
+        throw std::invalid_argument(fmt::format("workers: {} is not between 1 and max_workers ({})",
+                                                options.workers, options.max_workers));
+    if (options.max_workers > telemetry::kMaxSlots)
+        throw std::invalid_argument(
+            fmt::format("max_workers: {} is more than {}", options.max_workers, telemetry::kMaxSlots));
+    if (!options.agent_tls.address.empty() && options.agent_socket.empty())
+        throw std::invalid_argument(
+            "agent_tls needs agent_socket as well: the unix socket is how the host itself looks in");
+}
+
+}  // namespace
+
+struct Group::Impl {
+    explicit Impl(GroupOptions given)
+        : options(std::move(given)),
+          telemetry(
+              {.group = options.name, .max_workers = options.max_workers, .path = options.segment_path}),
+          metrics(server::make_server_metrics(telemetry)) {}
+
+    void publish(const server::HttpListener& listener);
+    int serve(telemetry::SeatWriter& seat, std::function<void()> notify);
+    supervisor::ArbiterConfig arbiter_config();
+
+    GroupOptions options;
+    Telemetry telemetry;
+    std::shared_ptr<server::ServerMetrics> metrics;
+    std::vector<std::shared_ptr<server::HttpListener>> listeners;
+    std::vector<std::function<void(unsigned)>> after_fork;
+    service::ServiceConfig service;
+};
+
+Group::Group(GroupOptions options) {
+    check(options);
+    impl_ = std::make_unique<Impl>(std::move(options));
+}
+
+Group::~Group() = default;
+
+Telemetry& Group::telemetry() {
+    return impl_->telemetry;
+}
+
+std::string Group::http(std::string_view address, Router router, ListenerOptions options) {
+    if (impl_->listeners.size() >= telemetry::kMaxListeners)
+        throw std::length_error(fmt::format("a group has at most {} listeners", telemetry::kMaxListeners));
+    const auto index = static_cast<unsigned>(impl_->listeners.size());
+    impl_->listeners.push_back(server::bind_http(address, std::move(router), options, index));
+    impl_->publish(*impl_->listeners.back());
+    return impl_->listeners.back()->address;
+}
+
+void Group::after_fork(std::function<void(unsigned)> function) {
+    impl_->after_fork.push_back(std::move(function));
+}
+
+/// Lets readers of the segment know what is listened on.
+void Group::Impl::publish(const server::HttpListener& listener) {
+    telemetry::Group& group = telemetry.segment().group();
+    telemetry::ListenerRecord& record = group.listeners[listener.index];
+    std::strncpy(record.protocol, "http", sizeof record.protocol - 1);
+    std::strncpy(record.address, listener.address.c_str(), sizeof record.address - 1);
+    record.backlog_limit.store(static_cast<std::uint32_t>(listener.options.backlog),
+                               std::memory_order_relaxed);
+    record.used.store(1, std::memory_order_release);
+    group.listener_count.store(listener.index + 1, std::memory_order_relaxed);
+}
+
+int Group::Impl::serve(telemetry::SeatWriter& seat, std::function<void()> notify) {
+    for (const auto& function : after_fork)
+        function(seat.slot());
+    server::WorkerConfig config;
+    config.listeners = listeners;
+    config.metrics = metrics;
+    config.drain_deadline = options.drain_deadline;
+    config.notify_arbiter = std::move(notify);
+    return server::run_worker(seat, config);
+}
+
+supervisor::ArbiterConfig Group::Impl::arbiter_config() {
+    supervisor::ArbiterConfig config;
+    config.roster = {.workers = options.workers,
+                     .max_workers = options.max_workers,
+                     .memory_limit = options.worker_memory_limit,
+                     .drain_deadline = options.drain_deadline,
+                     .start_deadline = options.start_deadline,
+                     .fork_worker = {}};
+    config.worker = [this](telemetry::SeatWriter& seat, std::function<void()> notify) {
+        return serve(seat, std::move(notify));
+    };
+    config.quiet = options.quiet;
+    for (const auto& listener : listeners)
+        config.close_in_agent.push_back(listener->socket);
+    if (options.agent_socket.empty()) return config;
+
+    service.segment = telemetry.segment().descriptor();
+    service.unix_listener = service::bind_agent_socket(options.agent_socket);
+    config.close_in_workers.push_back(service.unix_listener);
+    if (!options.agent_tls.address.empty()) {
+        service::check_tls(options.agent_tls);
+        service.tls = options.agent_tls;
+        service.tls_listener = service::bind_agent_port(options.agent_tls.address);
+        config.close_in_workers.push_back(service.tls_listener);
+    }
+    config.agent = [this](int command_socket) {
+        service.commands = command_socket;
+        return service::run_agent(service);
+    };
+    return config;
+}
+
+int Group::run() {
+    if (impl_->listeners.empty())
+        throw std::logic_error("the group serves nothing: call http() before run()");
+    return supervisor::Arbiter(impl_->telemetry, impl_->arbiter_config()).run();
+}
+
+}  // namespace signalbox

@@ -1,0 +1,107 @@
+// A preforked server: listeners, workers, the arbiter that keeps them alive, and the agent that shows them.
+//
+//     int main() {
+//         signalbox::Group group({.name = "hello", .workers = 2});
+//         signalbox::Counter greetings(group.telemetry(), "greetings_total", "Greetings sent");
+//         signalbox::Router router;
+//         router.get("/hello", [greetings](const signalbox::Request&) mutable {
+//             greetings.add();
+//             return signalbox::Response::text("Hello!\n");
+//         });
+//         group.http("127.0.0.1:8080", std::move(router));
+//         return group.run();
+//     }
+//
+// run() forks; create no thread before it. Signals to the arbiter: TERM and INT drain and stop, QUIT stops at
+// once, HUP cycles all workers one after another.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "signalbox/http.hpp"
+#include "signalbox/telemetry.hpp"
+
+namespace signalbox {
+
+/// A number of bytes.
+enum class Bytes : std::uint64_t {};
+constexpr Bytes operator""_MiB(unsigned long long mebibytes) {
+    return Bytes{mebibytes << 20};
+}
+/// "512MiB", "1GiB", "64KiB", "123456". Throws std::invalid_argument with what would be right.
+Bytes parse_bytes(std::string_view text);
+
+/// Limits of one HTTP listener. A request beyond a size is refused (431, 413), one beyond a deadline with
+/// 408.
+struct HttpLimits {
+    Bytes header{16 * 1024};
+    Bytes body{8 * 1024 * 1024};
+    std::chrono::milliseconds header_deadline{10'000};  ///< from the first byte to the end of the header
+    std::chrono::milliseconds body_deadline{30'000};    ///< for the whole body
+    std::chrono::milliseconds write_deadline{30'000};   ///< without any progress
+    std::chrono::milliseconds keep_alive{75'000};       ///< idle between requests
+};
+
+struct ListenerOptions {
+    int backlog = 1024;                               ///< of the kernel's queue
+    unsigned queue_capacity = 512;                    ///< of each worker's accept queue
+    std::chrono::milliseconds queue_deadline{5'000};  ///< a connection that waited longer is shed
+    HttpLimits limits{};
+};
+
+/// TLS 1.3 with client certificates for the agent's TCP port. PEM files.
+struct AgentTls {
+    std::string address{};  ///< "0.0.0.0:9443"; empty: no TCP port
+    std::string certificate{};
+    std::string key{};
+    std::string client_authority{};        ///< who signs the clients' certificates
+    std::vector<std::string> operators{};  ///< subject common names that may act; others may only look
+};
+
+struct GroupOptions {
+    std::string name{};
+    unsigned workers = 2;
+    unsigned max_workers = 64;                         ///< the most that scaling may reach
+    Bytes worker_memory_limit{0};                      ///< resident; a worker above it is cycled. 0: no limit
+    std::chrono::milliseconds drain_deadline{10'000};  ///< what is open after that is closed
+    std::chrono::milliseconds start_deadline{30'000};  ///< a worker not ready by then is replaced
+    std::string segment_path{};                        ///< the black box; empty: anonymous memory
+    std::string agent_socket{};                        ///< the agent's unix socket; empty: no agent
+    AgentTls agent_tls{};
+    bool quiet = false;  ///< nothing on stderr but errors
+};
+
+class Group {
+public:
+    /// Creates the segment. Throws std::invalid_argument (an option that makes no sense) or
+    /// std::system_error.
+    explicit Group(GroupOptions options);
+    ~Group();
+    Group(const Group&) = delete;
+    Group& operator=(const Group&) = delete;
+
+    Telemetry& telemetry();
+
+    /// Serves HTTP/1.1 at `address`: "127.0.0.1:8080", "[::1]:8080", "*:8080" or "unix:/run/hello.sock". Port
+    /// 0 takes a free one. Binds at once; returns the address as bound. Throws std::system_error
+    /// ("127.0.0.1:80: permission denied").
+    std::string http(std::string_view address, Router router, ListenerOptions options = {});
+
+    /// Called in each worker after the fork, before it is ready, with its slot.
+    void after_fork(std::function<void(unsigned slot)> function);
+
+    /// Serves until a signal ends it. 0 after an orderly stop; otherwise an exit status from sysexits.h.
+    int run();
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace signalbox

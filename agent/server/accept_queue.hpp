@@ -1,0 +1,65 @@
+// The bounded queue between an accept thread and its worker's event loop: single producer, single consumer,
+// lock-free.
+//
+// What the queue holds is shown in the seat's QueueRecord, which is written so that a reader that loads
+// `popped` before `pushed` never sees more popped than pushed, and so that `oldest` says 0 only when nothing
+// waits. The ring has indices of its own: nobody but this process can break it.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "agent/telemetry/layout.hpp"
+
+namespace signalbox::server {
+
+struct AcceptedSocket {
+    int descriptor = -1;
+    std::uint64_t accepted_ns = 0;  ///< CLOCK_MONOTONIC
+    sockaddr_storage peer{};
+};
+
+class AcceptQueue {
+public:
+    /// `capacity` connections may wait.
+    AcceptQueue(unsigned capacity, telemetry::QueueRecord& record);
+    ~AcceptQueue();
+    AcceptQueue(const AcceptQueue&) = delete;
+    AcceptQueue& operator=(const AcceptQueue&) = delete;
+
+    /// The accept thread's. False, and the socket stays the caller's, when the queue is full. Wakes the
+    /// consumer if it sleeps.
+    bool push(const AcceptedSocket& socket);
+
+    /// The event loop's.
+    std::optional<AcceptedSocket> pop();
+    /// From now on a push makes wakeup() readable, once. False, and nothing is armed, if something waits
+    /// already.
+    bool arm();
+
+    /// An eventfd, readable when an armed queue has got something.
+    int wakeup() const { return wakeup_; }
+    /// Any thread.
+    std::size_t depth() const;
+    /// When the first one that waits was accepted; 0: none waits.
+    std::uint64_t oldest_ns() const { return record_.oldest_monotonic_ns.load(std::memory_order_relaxed); }
+    void count_shed() { record_.shed.fetch_add(1, std::memory_order_relaxed); }
+
+private:
+    AcceptedSocket& at(std::uint64_t index) { return ring_[index & mask_]; }
+
+    const std::uint64_t capacity_;
+    const std::uint64_t mask_;
+    const std::unique_ptr<AcceptedSocket[]> ring_;
+    telemetry::QueueRecord& record_;
+    const int wakeup_;
+    alignas(64) std::atomic<std::uint64_t> pushed_{0};
+    alignas(64) std::atomic<std::uint64_t> popped_{0};
+    alignas(64) std::atomic<bool> armed_{false};
+};
+
+}  // namespace signalbox::server

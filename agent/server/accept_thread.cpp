@@ -1,0 +1,162 @@
+#include "agent/server/accept_thread.hpp"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string_view>
+
+#include "agent/telemetry/seat.hpp"
+
+namespace signalbox::server {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Interrupts accept4. A realtime signal, since servers like to use SIGUSR1 and SIGUSR2 themselves.
+int interrupt_signal() {
+    return SIGRTMIN + 3;
+}
+
+/// Without SA_RESTART, so that accept4 returns.
+void install_interrupt_handler() {
+    struct sigaction action {};
+    action.sa_handler = [](int) {};
+    sigemptyset(&action.sa_mask);
+    ::sigaction(interrupt_signal(), &action, nullptr);
+}
+
+int open_reserve() {
+    return ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/// Starts a thread in which only the interrupt and what a fault raises are delivered.
+template <class Function>
+std::thread start_shielded(Function function) {
+    sigset_t shielded;
+    sigset_t before;
+    sigfillset(&shielded);
+    for (const int signal : {interrupt_signal(), SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS})
+        sigdelset(&shielded, signal);
+    ::pthread_sigmask(SIG_SETMASK, &shielded, &before);
+    std::thread thread(std::move(function));
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    return thread;
+}
+
+}  // namespace
+
+void send_unavailable(int descriptor) {
+    static constexpr std::string_view kAnswer =
+        "HTTP/1.1 503 Service Unavailable\r\n"
+        "Retry-After: 1\r\n"
+        "Connection: close\r\n"
+        "Content-Type: text/plain; charset=utf-8\r\n"
+        "Content-Length: 24\r\n"
+        "\r\n"
+        "503 Service Unavailable\n";
+    ::send(descriptor, kAnswer.data(), kAnswer.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+AcceptThread::AcceptThread(const HttpListener& listener, AcceptQueue& queue, LoadView load,
+                           ServerMetrics& metrics)
+    : listener_(listener), queue_(queue), load_(load), metrics_(metrics), reserve_(open_reserve()) {
+    install_interrupt_handler();
+    thread_ = start_shielded([this] { run(); });
+}
+
+AcceptThread::~AcceptThread() {
+    stop();
+    thread_.join();
+    if (reserve_ >= 0) ::close(reserve_);
+}
+
+void AcceptThread::stop() {
+    stopping_ = true;
+    // A signal that arrives just before accept4 blocks is lost, so it is sent until the thread has seen the
+    // flag.
+    while (!stopped_) {
+        ::pthread_kill(thread_.native_handle(), interrupt_signal());
+        std::this_thread::sleep_for(1ms);
+    }
+}
+
+void AcceptThread::run() {
+    while (!stopping_) {
+        lingering_.sweep(telemetry::monotonic_ns());
+        if (let_others_go_first())
+            std::this_thread::sleep_for(2ms);
+        else
+            accept_one();
+    }
+    stopped_ = true;
+    while (!lingering_.empty()) {
+        lingering_.sweep(telemetry::monotonic_ns());
+        std::this_thread::sleep_for(5ms);
+    }
+}
+
+void AcceptThread::accept_one() {
+    sockaddr_storage peer{};
+    socklen_t size = sizeof peer;
+    // Returns at least every 100 ms (bind_http sets SO_RCVTIMEO), so that a worker whose loop gets stuck
+    // while nothing comes in notices before it takes a connection, and lingering sockets are looked after.
+    const int descriptor =
+        ::accept4(listener_.socket, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (descriptor >= 0) return take(descriptor, peer);
+    switch (errno) {
+        case EAGAIN:
+        case EINTR:
+        case ECONNABORTED:
+            return;
+        case EMFILE:
+        case ENFILE:
+            return out_of_descriptors();
+        default:
+            std::this_thread::sleep_for(10ms);  // the network's errors pass; memory may come back
+    }
+}
+
+void AcceptThread::take(int descriptor, const sockaddr_storage& peer) {
+    const std::uint64_t now = telemetry::monotonic_ns();
+    metrics_.accepted.add();
+    if (queue_.push({descriptor, now, peer})) return;
+    metrics_.shed_queue_full.add();
+    turn_away(descriptor, now);
+}
+
+void AcceptThread::turn_away(int descriptor, std::uint64_t now) {
+    queue_.count_shed();
+    send_unavailable(descriptor);
+    lingering_.add(descriptor, now);
+}
+
+/// Without a descriptor nothing can be accepted and accept4 fails at once for as long as somebody waits. The
+/// reserve makes room for one: it is answered and closed.
+void AcceptThread::out_of_descriptors() {
+    if (reserve_ >= 0) ::close(reserve_);
+    const int descriptor = ::accept4(listener_.socket, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (descriptor >= 0) {
+        metrics_.accepted.add();
+        metrics_.shed_no_descriptors.add();
+        queue_.count_shed();
+        send_unavailable(descriptor);
+        ::shutdown(descriptor, SHUT_WR);
+        char waste[4096];
+        while (::recv(descriptor, waste, sizeof waste, MSG_DONTWAIT) > 0) {
+        }
+        ::close(descriptor);
+    }
+    reserve_ = open_reserve();
+    if (reserve_ < 0) std::this_thread::sleep_for(10ms);
+}
+
+bool AcceptThread::let_others_go_first() const {
+    return load_.should_defer(queue_.depth(), queue_.oldest_ns(), telemetry::monotonic_ns());
+}
+
+}  // namespace signalbox::server

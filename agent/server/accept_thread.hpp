@@ -1,0 +1,54 @@
+// The thread that blocks in accept4 on a listener's shared socket, so that the kernel's queue is emptied at
+// once even while the event loop is busy, and so that the kernel wakes one worker for one connection.
+//
+// What does not fit into the queue is shed here and now: a 503 that says when to come back, then a short
+// linger.
+#pragma once
+
+#include <atomic>
+#include <thread>
+
+#include "agent/server/accept_queue.hpp"
+#include "agent/server/lingering.hpp"
+#include "agent/server/load.hpp"
+#include "agent/server/metrics.hpp"
+#include "agent/server/worker.hpp"
+
+namespace signalbox::server {
+
+/// Sends "503 Service Unavailable" with "Retry-After: 1" on a fresh connection, as far as it fits, without
+/// waiting.
+void send_unavailable(int descriptor);
+
+class AcceptThread {
+public:
+    /// Starts. Everything outlives the thread.
+    AcceptThread(const HttpListener& listener, AcceptQueue& queue, LoadView load, ServerMetrics& metrics);
+    /// Stops; waits until what it has shed has been read, at most a second.
+    ~AcceptThread();
+    AcceptThread(const AcceptThread&) = delete;
+    AcceptThread& operator=(const AcceptThread&) = delete;
+
+    /// Returns when nothing is accepted any more; what has been accepted is in the queue.
+    void stop();
+
+private:
+    void run();
+    void accept_one();
+    void take(int descriptor, const sockaddr_storage& peer);
+    void turn_away(int descriptor, std::uint64_t now);
+    void out_of_descriptors();
+    bool let_others_go_first() const;
+
+    const HttpListener& listener_;
+    AcceptQueue& queue_;
+    LoadView load_;
+    ServerMetrics& metrics_;
+    LingeringSockets lingering_;
+    int reserve_;  ///< a descriptor to give up when there is no other to accept with
+    std::atomic<bool> stopping_{false};
+    std::atomic<bool> stopped_{false};
+    std::thread thread_;  ///< last: it uses the rest
+};
+
+}  // namespace signalbox::server

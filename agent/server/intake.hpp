@@ -1,0 +1,34 @@
+// The event loop's end of an accept queue: turns what waits into connections, a few at a time, so that those
+// which run are not starved; sheds what has waited too long.
+#pragma once
+
+#include <boost/asio/posix/stream_descriptor.hpp>
+
+#include "agent/server/accept_queue.hpp"
+#include "agent/server/load.hpp"
+#include "agent/server/worker.hpp"
+#include "agent/server/worker_context.hpp"
+
+namespace signalbox::server {
+
+class Intake {
+public:
+    Intake(WorkerContext& context, std::shared_ptr<const HttpListener> listener, AcceptQueue& queue,
+           LastTurn& last_turn);
+
+    void start() { take_some(); }
+
+private:
+    void take_some();
+    void sleep();
+    void open(const AcceptedSocket& socket, std::uint64_t now);
+
+    WorkerContext& context_;
+    std::shared_ptr<const HttpListener> listener_;
+    AcceptQueue& queue_;
+    LastTurn& last_turn_;
+    boost::asio::posix::stream_descriptor wakeup_;
+    std::uint64_t wakeups_ = 0;
+};
+
+}  // namespace signalbox::server

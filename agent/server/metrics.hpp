@@ -1,0 +1,29 @@
+// The instruments that every HTTP server has.
+#pragma once
+
+#include "signalbox/telemetry.hpp"
+
+namespace signalbox::server {
+
+struct ServerMetrics {
+    explicit ServerMetrics(Telemetry& telemetry);
+
+    /// By the status' first digit.
+    Counter& requests(int status) { return requests_[status / 100 - 2]; }
+
+    Counter received_bytes;
+    Counter sent_bytes;
+    Counter refused_requests;  ///< malformed, or of a shape that two parsers may read differently
+    Counter accepted;
+    Counter shed_queue_full;
+    Counter shed_deadline;
+    Counter shed_no_descriptors;
+    Gauge open;
+    Duration request_duration;  ///< from the whole request to the whole response, without the time to send it
+    Duration queue_wait;        ///< from accept to the event loop
+
+private:
+    Counter requests_[4];
+};
+
+}  // namespace signalbox::server

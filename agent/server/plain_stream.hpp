@@ -1,0 +1,74 @@
+// The byte stream under an HTTP connection, unencrypted: TCP or a unix socket.
+//
+// HttpConnection is a template over this type. A TLS stream offers the same members; its write_now() writes
+// nothing (the record layer may need to read first), so that everything goes through async_write().
+#pragma once
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <boost/asio/basic_stream_socket.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/write.hpp>
+#include <string_view>
+#include <utility>
+
+namespace signalbox::server {
+
+class PlainStream {
+public:
+    // Naming the executor's type spares the type-erased any_io_executor on every operation.
+    using Socket = boost::asio::basic_stream_socket<boost::asio::generic::stream_protocol,
+                                                    boost::asio::io_context::executor_type>;
+
+    /// Takes a connected, non-blocking descriptor.
+    PlainStream(boost::asio::io_context& io, int family, int descriptor) : socket_(io.get_executor()) {
+        socket_.assign({family, 0}, descriptor);
+    }
+
+    auto get_executor() { return socket_.get_executor(); }
+
+    template <class Handler>
+    void async_read_some(char* to, std::size_t size, Handler&& handler) {
+        socket_.async_read_some(boost::asio::buffer(to, size), std::forward<Handler>(handler));
+    }
+
+    /// Writes what fits into the socket's buffer, without waiting. Less than everything is no error.
+    std::size_t write_now(std::string_view head, std::string_view body, boost::system::error_code& ec) {
+        iovec parts[] = {{const_cast<char*>(head.data()), head.size()},
+                         {const_cast<char*>(body.data()), body.size()}};
+        msghdr message{};
+        message.msg_iov = parts;
+        message.msg_iovlen = body.empty() ? 1 : 2;
+        const ssize_t sent = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent >= 0) return static_cast<std::size_t>(sent);
+        if (errno != EAGAIN && errno != EINTR) ec.assign(errno, boost::system::system_category());
+        return 0;
+    }
+
+    /// Writes some of it when that is possible: handler(error_code, bytes).
+    template <class Handler>
+    void async_write_some(std::string_view head, std::string_view body, Handler&& handler) {
+        const std::array<boost::asio::const_buffer, 2> parts{boost::asio::buffer(head),
+                                                             boost::asio::buffer(body)};
+        socket_.async_write_some(parts, std::forward<Handler>(handler));
+    }
+
+    void close() {
+        boost::system::error_code ignored;
+        socket_.close(ignored);
+    }
+
+    /// Gives the descriptor away, after what a protocol says at the end has been said. Pending operations are
+    /// cancelled.
+    int release() {
+        boost::system::error_code failed;
+        return socket_.release(failed);
+    }
+
+private:
+    Socket socket_;
+};
+
+}  // namespace signalbox::server

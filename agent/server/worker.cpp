@@ -1,0 +1,128 @@
+#include "agent/server/worker.hpp"
+
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <csignal>
+#include <optional>
+
+#include "agent/server/accept_thread.hpp"
+#include "agent/server/intake.hpp"
+#include "agent/server/open_files.hpp"
+#include "agent/server/worker_context.hpp"
+
+namespace signalbox::server {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kBeat = DeadlineWheel::kTick;
+constexpr unsigned kBeatsPerFileCount = 10;
+/// A client that has just had an answer may have the next request on its way.
+constexpr auto kQuietWhenDraining = 500ms;
+
+/// A listener's queue and the two threads' ends of it.
+struct Entrance {
+    Entrance(WorkerContext& context, const std::shared_ptr<HttpListener>& shared, LastTurn& last_turn)
+        : listener(*shared),
+          queue(shared->options.queue_capacity, context.seat.queue(shared->index)),
+          intake(context, shared, queue, last_turn) {}
+
+    void open(WorkerContext& context, const LastTurn& last_turn) {
+        intake.start();
+        acceptor.emplace(listener, queue, LoadView(context.seat, listener.index, last_turn), context.metrics);
+    }
+
+    const HttpListener& listener;
+    AcceptQueue queue;
+    Intake intake;
+    std::optional<AcceptThread> acceptor;
+};
+
+class Worker {
+public:
+    Worker(telemetry::SeatWriter& seat, const WorkerConfig& config)
+        : config_(config),
+          context_(seat, *config.metrics),
+          signals_(context_.io, SIGTERM, SIGQUIT),
+          beat_(context_.io) {
+        for (const auto& listener : config.listeners)
+            entrances_.push_back(std::make_unique<Entrance>(context_, listener, last_turn_));
+    }
+
+    int run() {
+        wait_for_signal();
+        beat();
+        for (const auto& entrance : entrances_)
+            entrance->open(context_, last_turn_);
+        show(telemetry::Phase::ready);
+        context_.io.run();
+        return 0;
+    }
+
+private:
+    void show(telemetry::Phase phase) {
+        context_.seat.set_phase(phase);
+        if (config_.notify_arbiter) config_.notify_arbiter();
+    }
+
+    void wait_for_signal() {
+        signals_.async_wait([this](const boost::system::error_code& ec, int signal) {
+            if (ec) return;
+            if (signal == SIGQUIT) return context_.io.stop();
+            if (!context_.draining) drain();
+            wait_for_signal();
+        });
+    }
+
+    void beat() {
+        const std::uint64_t now = telemetry::monotonic_ns();
+        last_turn_.store(now, std::memory_order_relaxed);
+        context_.seat.beat(now);
+        context_.deadlines.advance(now);
+        context_.lingering.sweep(now);
+        if (beats_++ % kBeatsPerFileCount == 0) context_.seat.set_open_files(count_open_files());
+        if (context_.draining && drained(now)) return context_.io.stop();
+        beat_.expires_after(kBeat);
+        beat_.async_wait([this](const boost::system::error_code& ec) {
+            if (!ec) beat();
+        });
+    }
+
+    void drain() {
+        context_.draining = true;
+        drain_until_ = std::chrono::steady_clock::now() + config_.drain_deadline;
+        show(telemetry::Phase::draining);
+        for (const auto& entrance : entrances_)
+            entrance->acceptor->stop();
+    }
+
+    bool drained(std::uint64_t now) {
+        if (std::chrono::steady_clock::now() >= drain_until_) return true;
+        for (auto next = context_.connections.begin(); next != context_.connections.end();) {
+            OpenConnection& connection = *next++;
+            connection.close_if_idle(now, kQuietWhenDraining);
+        }
+        bool waiting = false;
+        for (const auto& entrance : entrances_)
+            waiting = waiting || entrance->queue.depth() > 0;
+        return !waiting && context_.connections.empty() && context_.lingering.empty();
+    }
+
+    const WorkerConfig& config_;
+    LastTurn last_turn_{0};
+    WorkerContext context_;
+    boost::asio::signal_set signals_;
+    boost::asio::steady_timer beat_;
+    std::vector<std::unique_ptr<Entrance>> entrances_;
+    std::chrono::steady_clock::time_point drain_until_;
+    unsigned beats_ = 0;
+};
+
+}  // namespace
+
+int run_worker(telemetry::SeatWriter& seat, const WorkerConfig& config) {
+    return Worker(seat, config).run();
+}
+
+}  // namespace signalbox::server

@@ -1,0 +1,52 @@
+// A worker process from its first to its last moment: event loop, accept threads, HTTP connections,
+// heartbeat, drain.
+//
+// Runs in a child of the arbiter that has just been forked: no thread, io_context or TLS object exists
+// before. The event loop is the calling thread; each listener has one accept thread that blocks in accept4 on
+// the shared socket.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/telemetry/seat.hpp"
+#include "signalbox/group.hpp"
+
+namespace signalbox::server {
+
+/// A bound, listening socket and what is served on it. Made before the fork, shared by all workers.
+struct HttpListener {
+    int socket = -1;
+    unsigned index = 0;  ///< in the group's list and in the seat's queues
+    std::string address;
+    bool is_unix = false;
+    Router router;
+    ListenerOptions options;
+};
+
+/// The instruments that every server has; registered before the fork. Names are in metrics.cpp.
+struct ServerMetrics;
+std::shared_ptr<ServerMetrics> make_server_metrics(Telemetry& telemetry);
+
+struct WorkerConfig {
+    std::vector<std::shared_ptr<HttpListener>> listeners;
+    std::shared_ptr<ServerMetrics> metrics;
+    std::chrono::milliseconds drain_deadline{10'000};
+    /// Wakes the arbiter after a change of phase (any thread).
+    std::function<void()> notify_arbiter;
+};
+
+/// Binds and listens (SO_REUSEADDR, close-on-exec). `address` as in Group::http. Throws std::system_error
+/// naming the address.
+std::shared_ptr<HttpListener> bind_http(std::string_view address, Router router, ListenerOptions options,
+                                        unsigned index);
+
+/// Serves until SIGTERM (drain: accept no more, serve what waits, finish what is open, `Connection: close`,
+/// at most drain_deadline) or SIGQUIT (at once). Sets the seat's phase to ready when every listener accepts,
+/// to draining when told so. Returns the exit status.
+int run_worker(telemetry::SeatWriter& seat, const WorkerConfig& config);
+
+}  // namespace signalbox::server

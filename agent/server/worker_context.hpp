@@ -1,0 +1,61 @@
+// What the connections of a worker share. Used by the event loop's thread only.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/intrusive/list.hpp>
+
+#include "agent/server/deadline_wheel.hpp"
+#include "agent/server/lingering.hpp"
+#include "agent/server/metrics.hpp"
+#include "agent/server/response_writer.hpp"
+#include "agent/telemetry/seat.hpp"
+
+namespace signalbox::server {
+
+/// A connection as the worker sees it, whatever it speaks.
+class OpenConnection : public DeadlineWheel::Entry {
+public:
+    /// Ends the connection if no request has been under way for `least`; it may be destroyed then.
+    virtual void close_if_idle(std::uint64_t now, std::chrono::nanoseconds least) = 0;
+
+    boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> hook;
+};
+
+struct WorkerContext {
+    WorkerContext(telemetry::SeatWriter& seat_writer, ServerMetrics& server_metrics)
+        : seat(seat_writer), metrics(server_metrics), deadlines(telemetry::monotonic_ns()) {}
+
+    void opened(OpenConnection& connection) {
+        connections.push_back(connection);
+        show_open(open + 1);
+    }
+    void closed(OpenConnection& connection) {
+        connection.hook.unlink();
+        show_open(open - 1);
+    }
+
+    telemetry::SeatWriter& seat;
+    ServerMetrics& metrics;
+    DeadlineWheel deadlines;
+    LingeringSockets lingering;
+    DateClock date;
+    bool draining = false;  ///< responses say "Connection: close" from now on
+
+    unsigned open = 0;
+    boost::intrusive::list<
+        OpenConnection,
+        boost::intrusive::member_hook<OpenConnection, decltype(OpenConnection::hook), &OpenConnection::hook>,
+        boost::intrusive::constant_time_size<false>>
+        connections;
+
+    boost::asio::io_context io{1};  ///< last, so that what it still holds at the end finds the rest alive
+
+private:
+    void show_open(unsigned count) {
+        open = count;
+        seat.set_connections(count);
+        metrics.open.set(count);
+    }
+};
+
+}  // namespace signalbox::server

@@ -1,0 +1,59 @@
+#include "agent/service/authorizer.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace signalbox::service {
+namespace {
+
+struct Rule {
+    std::string_view what;
+    Role needed;
+};
+
+constexpr Rule kRules[] = {
+    {"GET /", Role::viewer},
+    {"GET /healthz", Role::viewer},
+    {"GET /metrics", Role::viewer},
+    {"GET /stream", Role::viewer},
+    {"POST /rpc", Role::viewer},  // each method is decided upon once more
+    {"telemetry.subscribe", Role::viewer},
+    {"telemetry.unsubscribe", Role::viewer},
+    {"workers.list", Role::viewer},
+    {"listeners.list", Role::viewer},
+    {"instruments.list", Role::viewer},
+    {"events.list", Role::viewer},
+    {"worker.cycle", Role::operator_role},
+    {"group.cycle", Role::operator_role},
+    {"group.scale", Role::operator_role},
+};
+
+/// A name that can be written to a terminal, a log or an event.
+std::string printable(std::string name) {
+    std::replace_if(
+        name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; },
+        '?');
+    return name;
+}
+
+}  // namespace
+
+std::optional<Principal> Authorizer::unix_peer(uid_t uid) const {
+    if (uid != 0 && uid != ::geteuid()) return {};
+    return Principal{"uid " + std::to_string(uid), Role::operator_role};
+}
+
+Principal Authorizer::tls_peer(const std::string& common_name) const {
+    const bool listed = std::find(operators_.begin(), operators_.end(), common_name) != operators_.end();
+    return {printable(common_name), listed ? Role::operator_role : Role::viewer};
+}
+
+Decision Authorizer::decide(const Principal& principal, std::string_view what) const {
+    const auto* rule = std::find_if(std::begin(kRules), std::end(kRules),
+                                    [what](const Rule& candidate) { return candidate.what == what; });
+    if (rule == std::end(kRules)) return Decision::unknown;
+    return rule->needed == Role::viewer || principal.may_act() ? Decision::allowed : Decision::denied;
+}
+
+}  // namespace signalbox::service

@@ -1,0 +1,151 @@
+#include "agent/service/describe.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "agent/service/backlog.hpp"
+#include "common/wire/utf8.hpp"
+
+namespace signalbox::service {
+using nlohmann::json;
+
+namespace {
+
+double seconds(wire::nanoseconds duration) {
+    return std::chrono::duration<double>(duration).count();
+}
+
+json worker_json(const wire::Worker& worker) {
+    json queues = json::array();
+    for (const wire::AcceptQueue& queue : worker.queues)
+        queues.push_back({{"listener", queue.listener},
+                          {"depth", queue.depth},
+                          {"capacity", queue.capacity},
+                          {"oldest_seconds", seconds(queue.oldest)},
+                          {"accepted", queue.accepted},
+                          {"shed", queue.shed}});
+    return {{"slot", worker.slot},
+            {"generation", worker.generation},
+            {"pid", worker.pid},
+            {"state", state_name(worker.state)},
+            {"started", time_text(worker.started)},
+            {"heartbeat_age_seconds", seconds(worker.heartbeat_age)},
+            {"resident_bytes", worker.resident_bytes},
+            {"open_files", worker.open_files},
+            {"connections", worker.connections},
+            {"requests", worker.requests},
+            {"activity", wire::to_utf8(worker.activity)},
+            {"activity_age_seconds", seconds(worker.activity_age)},
+            {"queues", std::move(queues)}};
+}
+
+std::string_view kind_name(wire::InstrumentKind kind) {
+    switch (kind) {
+        case wire::InstrumentKind::counter:
+            return "counter";
+        case wire::InstrumentKind::gauge:
+            return "gauge";
+        case wire::InstrumentKind::distribution:
+            break;
+    }
+    return "distribution";
+}
+
+}  // namespace
+
+std::string time_text(wire::WallTime time) {
+    const auto whole = std::chrono::floor<std::chrono::seconds>(time);
+    const auto milliseconds = std::chrono::floor<std::chrono::milliseconds>(time - whole);
+    return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z",
+                       fmt::gmtime(std::chrono::system_clock::to_time_t(whole)), milliseconds.count());
+}
+
+std::string_view state_name(wire::WorkerState state) {
+    switch (state) {
+        case wire::WorkerState::starting:
+            return "starting";
+        case wire::WorkerState::ready:
+            return "ready";
+        case wire::WorkerState::draining:
+            return "draining";
+        case wire::WorkerState::stalled:
+            return "stalled";
+        case wire::WorkerState::dead:
+            break;
+    }
+    return "dead";
+}
+
+std::string_view severity_name(wire::Severity severity) {
+    switch (severity) {
+        case wire::Severity::debug:
+            return "debug";
+        case wire::Severity::info:
+            return "info";
+        case wire::Severity::warning:
+            return "warning";
+        case wire::Severity::error:
+            break;
+    }
+    return "error";
+}
+
+json describe_workers(const telemetry::SegmentView& view) {
+    json workers = json::array();
+    for (const wire::Worker& worker : view.workers())
+        workers.push_back(worker_json(worker));
+    const telemetry::GroupInfo group = view.group();
+    return {{"workers", std::move(workers)}, {"target", group.target_workers}, {"degraded", group.degraded}};
+}
+
+json describe_listeners(const telemetry::SegmentView& view) {
+    json listeners = json::array();
+    for (const telemetry::ListenerInfo& listener : view.listeners()) {
+        const auto backlog = kernel_backlog(listener);
+        listeners.push_back({{"index", listener.index},
+                             {"address", wire::to_utf8(listener.address)},
+                             {"protocol", wire::to_utf8(listener.protocol)},
+                             {"backlog", backlog ? json(*backlog) : json()},
+                             {"backlog_limit", listener.backlog_limit}});
+    }
+    return {{"listeners", std::move(listeners)}};
+}
+
+json describe_instruments(const Catalogue& catalogue) {
+    json instruments = json::array();
+    for (const auto& [index, instrument] : catalogue) {
+        json labels = json::object();
+        for (const auto& [name, value] : instrument.labels)
+            labels[wire::to_utf8(name)] = wire::to_utf8(value);
+        instruments.push_back(
+            {{"index", index},
+             {"kind", kind_name(instrument.kind)},
+             {"aggregation", instrument.aggregation == wire::Aggregation::max ? "max" : "sum"},
+             {"name", wire::to_utf8(instrument.name)},
+             {"unit", wire::to_utf8(instrument.unit)},
+             {"help", wire::to_utf8(instrument.help)},
+             {"labels", std::move(labels)}});
+    }
+    return {{"instruments", std::move(instruments)}};
+}
+
+json describe_events(const EventLog& log, std::size_t limit) {
+    json events = json::array();
+    const auto& retained = log.retained();
+    for (std::size_t i = retained.size() - std::min(limit, retained.size()); i < retained.size(); ++i) {
+        const wire::Event& event = retained[i];
+        events.push_back({{"sequence", event.sequence},
+                          {"time", time_text(event.time)},
+                          {"severity", severity_name(event.severity)},
+                          {"slot", event.slot == wire::Event::kGroup ? json() : json(event.slot)},
+                          {"generation", event.generation},
+                          {"pid", event.pid},
+                          {"name", wire::to_utf8(event.name)},
+                          {"text", wire::to_utf8(event.text)}});
+    }
+    return {{"events", std::move(events)}, {"lost", log.lost()}};
+}
+
+}  // namespace signalbox::service

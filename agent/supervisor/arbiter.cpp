@@ -1,0 +1,223 @@
+#include "agent/supervisor/arbiter.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+
+#include "agent/supervisor/process.hpp"
+
+namespace signalbox::supervisor {
+namespace {
+
+using wire::Severity;
+
+constexpr std::uint64_t kMillisecond = 1'000'000;
+constexpr std::uint64_t kSamplePeriod = 250 * kMillisecond;
+constexpr std::array kSignals = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGCHLD};
+/// What the agent gets to say goodbye to its clients.
+constexpr int kAgentFarewellMilliseconds = 1'000;
+
+int checked(int descriptor, const char* what) {
+    if (descriptor < 0) throw std::system_error(errno, std::generic_category(), what);
+    return descriptor;
+}
+
+}  // namespace
+
+Arbiter::Arbiter(Telemetry& telemetry, ArbiterConfig config)
+    : telemetry_(telemetry),
+      segment_(telemetry.segment()),
+      config_(std::move(config)),
+      journal_(segment_, config_.quiet),
+      roster_(segment_, journal_,
+              [this] {
+                  RosterConfig roster = config_.roster;
+                  roster.fork_worker = [this](unsigned seat) { return fork_worker(seat); };
+                  return roster;
+              }()),
+      agent_(segment_, journal_,
+             config_.agent ? [this](int command_socket) { return fork_agent(command_socket); }
+                           : std::function<pid_t(int)>()) {}
+
+Arbiter::~Arbiter() {
+    for (const int descriptor : {signals_, wake_})
+        if (descriptor >= 0) ::close(descriptor);
+}
+
+std::vector<int> Arbiter::own_descriptors() const {
+    std::vector<int> descriptors = {signals_};
+    if (agent_.socket() >= 0) descriptors.push_back(agent_.socket());
+    return descriptors;
+}
+
+pid_t Arbiter::fork_worker(unsigned seat) {
+    std::vector<int> to_close = own_descriptors();
+    to_close.insert(to_close.end(), config_.close_in_workers.begin(), config_.close_in_workers.end());
+    return fork_child(to_close, [this, seat] {
+        telemetry_.attach(seat);
+        // The arbiter stores the same number, but perhaps later than the worker is ready.
+        segment_.seat(seat)->pid.store(static_cast<std::uint32_t>(::getpid()), std::memory_order_release);
+        telemetry::SeatWriter writer(segment_, seat);
+        return config_.worker(writer, [wake = wake_] {
+            const std::uint64_t one = 1;
+            [[maybe_unused]] const ssize_t written = ::write(wake, &one, sizeof one);
+        });
+    });
+}
+
+pid_t Arbiter::fork_agent(int command_socket) {
+    std::vector<int> to_close = own_descriptors();
+    to_close.push_back(wake_);
+    to_close.insert(to_close.end(), config_.close_in_agent.begin(), config_.close_in_agent.end());
+    return fork_child(to_close, [this, command_socket] {
+        telemetry_.detach();
+        return config_.agent(command_socket);
+    });
+}
+
+int Arbiter::run() {
+    sigset_t mask;
+    sigset_t previous;
+    sigemptyset(&mask);
+    for (const int signal : kSignals)
+        sigaddset(&mask, signal);
+    sigprocmask(SIG_BLOCK, &mask, &previous);
+    signals_ = checked(::signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK), "signalfd");
+    wake_ = checked(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd");
+
+    segment_.group().arbiter_pid.store(static_cast<std::uint32_t>(::getpid()), std::memory_order_relaxed);
+    telemetry_.attach(segment_.arbiter_seat());
+    segment_.seat(segment_.arbiter_seat())
+        ->pid.store(static_cast<std::uint32_t>(::getpid()), std::memory_order_release);
+    journal_.say(Severity::info, "group_started",
+                 fmt::format("The arbiter is process {}; {} workers.", ::getpid(), roster_.target()));
+
+    while (!(stopping_ && roster_.empty())) {
+        now_ = telemetry::monotonic_ns();
+        if (now_ >= next_sample_ns_) {
+            roster_.sample(now_);
+            next_sample_ns_ = now_ + kSamplePeriod;
+        }
+        roster_.maintain(now_);
+        agent_.maintain(now_);
+        wait_for_something(now_);
+        now_ = telemetry::monotonic_ns();
+        handle_signals();
+        reap();
+        handle_commands();
+    }
+    journal_.say(Severity::info, "group_stopped", "All workers have ended.");
+    agent_.stop();
+    for (int waited = 0; agent_.running(); waited += 10) {
+        if (waited >= kAgentFarewellMilliseconds) agent_.kill();
+        pollfd signal{signals_, POLLIN, 0};
+        ::poll(&signal, 1, 10);
+        reap();
+    }
+    sigprocmask(SIG_SETMASK, &previous, nullptr);
+    return EX_OK;
+}
+
+void Arbiter::wait_for_something(std::uint64_t now) {
+    const std::uint64_t deadline =
+        std::min({roster_.next_deadline(now), agent_.next_deadline(), next_sample_ns_});
+    const std::uint64_t wait = deadline > now ? (deadline - now + kMillisecond - 1) / kMillisecond : 0;
+    std::array<pollfd, 3> descriptors = {{{signals_, POLLIN, 0},
+                                          {wake_, POLLIN, 0},
+                                          {agent_.socket(), POLLIN, 0}}};  // a negative one is left out
+    ::poll(descriptors.data(), descriptors.size(), static_cast<int>(wait));
+    if (descriptors[1].revents != 0) {
+        std::uint64_t count = 0;
+        [[maybe_unused]] const ssize_t got = ::read(wake_, &count, sizeof count);
+    }
+}
+
+void Arbiter::handle_signals() {
+    signalfd_siginfo info;
+    while (::read(signals_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+        switch (static_cast<int>(info.ssi_signo)) {
+            case SIGTERM:
+            case SIGINT:
+                begin_stop(stopping_);
+                break;
+            case SIGQUIT:
+                begin_stop(true);
+                break;
+            case SIGHUP:
+                journal_.say(Severity::info, "cycle_requested",
+                             "SIGHUP: " + roster_.cycle_all("SIGHUP").text);
+                break;
+            default:
+                break;  // SIGCHLD: reap() looks at every turn
+        }
+    }
+}
+
+void Arbiter::begin_stop(bool at_once) {
+    stopping_ = true;
+    journal_.say(Severity::info, "group_stopping",
+                 at_once ? "The workers are stopped at once." : "The workers drain.");
+    roster_.stop(at_once, now_);
+}
+
+void Arbiter::reap() {
+    int status = 0;
+    for (pid_t pid; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;)
+        if (!agent_.reaped(pid, status, now_)) roster_.reaped(pid, status, now_);
+}
+
+void Arbiter::handle_commands() {
+    while (const auto command = agent_.receive())
+        agent_.answer(execute(*command));
+}
+
+Answer Arbiter::execute(const Command& command) {
+    const std::string reason = fmt::format("asked for by {}", command.principal);
+    Answer answer;
+    answer.id = command.id;
+    answer.from_workers = roster_.target();
+    Roster::Verdict verdict{Roster::Refusal::refused, "The arbiter does not know this operation."};
+    switch (command.operation) {
+        case Operation::cycle_worker:
+            verdict = roster_.cycle(command.slot, command.generation, reason);
+            break;
+        case Operation::cycle_group:
+            verdict = roster_.cycle_all(reason);
+            break;
+        case Operation::scale:
+            verdict = roster_.scale(command.workers, reason);
+            break;
+    }
+    switch (verdict.refusal) {
+        case Roster::Refusal::none:
+            answer.outcome = Outcome::accepted;
+            break;
+        case Roster::Refusal::stale:
+            answer.outcome = Outcome::stale;
+            break;
+        case Roster::Refusal::refused:
+            answer.outcome = Outcome::refused;
+            break;
+    }
+    answer.to_workers = roster_.target();
+    std::strncpy(answer.text, verdict.text.c_str(), sizeof answer.text - 1);
+    const bool accepted = answer.outcome == Outcome::accepted;
+    if (command.operation != Operation::scale || !accepted)
+        journal_.say(accepted ? Severity::info : Severity::warning,
+                     accepted ? "cycle_requested" : "command_refused",
+                     fmt::format("{} ({})", verdict.text, reason), 0, command.generation);
+    return answer;
+}
+
+}  // namespace signalbox::supervisor

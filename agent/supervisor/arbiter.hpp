@@ -1,0 +1,62 @@
+// The arbiter: the parent of all processes of a group. One thread, one loop; it forks, waits, replaces, and
+// serves nobody.
+//
+//     Arbiter arbiter(telemetry, {.roster = {.workers = 2}, .worker = serve, .agent = show});
+//     return arbiter.run();
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "agent/supervisor/agent_keeper.hpp"
+#include "agent/supervisor/roster.hpp"
+
+namespace signalbox::supervisor {
+
+struct ArbiterConfig {
+    RosterConfig roster{};  ///< `fork_worker` is the arbiter's to set
+    /// Runs in a new worker process; `notify` wakes the arbiter after a change of phase.
+    std::function<int(telemetry::SeatWriter& seat, std::function<void()> notify)> worker{};
+    /// Runs in the agent's process. Empty: no agent.
+    std::function<int(int command_socket)> agent{};
+    std::vector<int> close_in_workers{};  ///< descriptors that only the agent needs
+    std::vector<int> close_in_agent{};    ///< descriptors that only the workers need
+    bool quiet = false;
+};
+
+class Arbiter {
+public:
+    Arbiter(Telemetry& telemetry, ArbiterConfig config);
+    ~Arbiter();
+    Arbiter(const Arbiter&) = delete;
+    Arbiter& operator=(const Arbiter&) = delete;
+
+    /// Returns after TERM or INT (all workers have drained) or QUIT (they were stopped): 0; or when the loop
+    /// itself fails: EX_OSERR. Throws std::system_error if it cannot start.
+    int run();
+
+private:
+    pid_t fork_worker(unsigned seat);
+    pid_t fork_agent(int command_socket);
+    std::vector<int> own_descriptors() const;
+    void wait_for_something(std::uint64_t now);
+    void handle_signals();
+    void reap();
+    void handle_commands();
+    Answer execute(const Command& command);
+    void begin_stop(bool at_once);
+
+    Telemetry& telemetry_;
+    telemetry::Segment& segment_;
+    ArbiterConfig config_;
+    Journal journal_;
+    Roster roster_;
+    AgentKeeper agent_;
+    int signals_ = -1;
+    int wake_ = -1;  ///< an eventfd that workers write to
+    bool stopping_ = false;
+    std::uint64_t next_sample_ns_ = 0;
+    std::uint64_t now_ = 0;
+};
+
+}  // namespace signalbox::supervisor

@@ -1,0 +1,22 @@
+// Child processes: forking one with clean signals and descriptors, and what /proc says about it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+namespace signalbox::supervisor {
+
+/// Forks a child that runs `body` and exits with what it returns (EX_SOFTWARE if it throws). In the child all
+/// signals are unblocked and have their default action, except PIPE, INT and HUP, which are ignored (a
+/// terminal sends the latter two to the whole process group; only the arbiter acts on them); it is told by
+/// SIGTERM when the arbiter dies; and the descriptors in `to_close` are closed. Returns -1 with errno if
+/// there can be no child.
+pid_t fork_child(const std::vector<int>& to_close, const std::function<int()>& body);
+
+/// Bytes of memory in RAM, from /proc; 0 if the process is not there.
+std::uint64_t resident_bytes(pid_t pid);
+
+}  // namespace signalbox::supervisor

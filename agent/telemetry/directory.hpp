@@ -1,0 +1,44 @@
+// The directory: which instruments there are, and where their cells lie. Append-only, in shared memory; any
+// process of the group may register, without a lock.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "agent/telemetry/segment.hpp"
+#include "common/wire/messages.hpp"
+
+namespace signalbox::telemetry {
+
+/// What an instrument is, before it has cells.
+struct Descriptor {
+    wire::InstrumentKind kind;
+    wire::Aggregation aggregation = wire::Aggregation::sum;
+    std::string_view name;
+    std::string_view unit{};
+    std::string_view help{};
+    const Labels& labels;
+    double ticks_per_unit = 1;
+};
+
+/// The cells of an instrument, within every lane.
+struct Cells {
+    std::uint32_t head_offset = 0;
+    std::uint32_t buckets_offset = 0;
+};
+
+/// Finds the instrument of that name and those labels, or appends it. Throws std::invalid_argument (bad name
+/// or label, another kind of that name) or std::length_error (directory or cells full).
+Cells register_instrument(Segment& segment, const Descriptor& descriptor);
+
+/// What a reader takes from an entry: copied and checked, or nothing if it is not ready or makes no sense.
+struct CheckedEntry {
+    wire::Instrument instrument;  ///< `index` is the entry's
+    Cells cells;
+    double ticks_per_unit = 1;
+};
+std::optional<CheckedEntry> check_entry(const DirectoryEntry& entry, std::uint32_t index,
+                                        const Geometry& geometry);
+
+}  // namespace signalbox::telemetry

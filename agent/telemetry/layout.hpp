@@ -1,0 +1,180 @@
+// The segment's layout, version 1: what lies where in the shared memory. This header is the definition.
+//
+//     Header                one page: magic, version, geometry, identity; then the counters of what is taken
+//     DirectoryEntry[ ]     append-only descriptors; an instrument has the same cells in every lane
+//     Group                 target, listeners; the arbiter writes it
+//     EventRecord[ ]        the group's event ring
+//     retired lane × 2      what departed workers did; see `Header::retired`
+//     Seat[ ]               per seat: Seat page(s), event ring, owner lane, shared lane
+//
+// A slot is a worker's position in the group (0 … slots - 1) and has two seats, 2n and 2n + 1, so that a
+// successor starts while its predecessor still serves. The seat after the last worker's is the arbiter's own.
+//
+// Everything that changes is a lock-free atomic; zeroed memory is a valid empty state; there are no pointers
+// and no locks. Readers validate the geometry once (`SegmentView`), keep a private copy of it, and check
+// every index afterwards, because a broken process may have scribbled over any of this.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "signalbox/detail/lane.hpp"
+
+namespace signalbox::telemetry {
+
+inline constexpr char kMagic[8] = {'S', 'I', 'G', 'N', 'L', 'B', 'O', 'X'};
+inline constexpr std::uint32_t kLayoutVersion = 1;
+inline constexpr std::size_t kPage = 4096;
+
+inline constexpr std::uint32_t kMaxSlots = 1000;
+inline constexpr std::uint32_t kMaxInstruments = 65536;
+inline constexpr std::uint32_t kMaxListeners = 8;
+inline constexpr std::uint32_t kEventRingRecords = 256;  // a power of two
+
+using AtomicWord = std::atomic<std::uint64_t>;
+using AtomicHalf = std::atomic<std::uint32_t>;
+
+/// Sizes and places, fixed at creation.
+struct Geometry {
+    std::uint32_t slot_count = 0;
+    std::uint32_t seat_count = 0;  ///< 2 * slot_count + 1
+    std::uint32_t directory_capacity = 0;
+    std::uint32_t lane_bytes = 0;   ///< a lane: the heads area, then the buckets area
+    std::uint32_t heads_bytes = 0;  ///< of a lane
+    std::uint32_t reserved = 0;
+    std::uint64_t directory_offset = 0;
+    std::uint64_t group_offset = 0;
+    std::uint64_t group_ring_offset = 0;
+    std::uint64_t retired_offset = 0;  ///< of the first of the two retired lanes
+    std::uint64_t seats_offset = 0;
+    std::uint64_t seat_stride = 0;
+    std::uint64_t seat_ring_offset = 0;   ///< within a seat
+    std::uint64_t seat_lanes_offset = 0;  ///< within a seat: owner lane, then shared lane
+    std::uint64_t total_bytes = 0;
+};
+
+struct Header {
+    char magic[8];
+    std::uint32_t layout_version;
+    std::uint32_t header_bytes;
+    Geometry geometry;
+    std::uint8_t boot_id[16];           ///< random; names this group's life
+    std::int64_t created_wall_ns;       ///< the same instant on CLOCK_REALTIME …
+    std::int64_t created_monotonic_ns;  ///< … and CLOCK_MONOTONIC
+    char group_name[64];                ///< zero-terminated
+
+    alignas(64) AtomicHalf heads_taken;  ///< bytes of a lane's heads area given to instruments
+    AtomicHalf buckets_taken;            ///< bytes of a lane's buckets area given to instruments
+
+    /// Which retired lane counts (bit 0), and whose cells are in it already: (generation << 12 | seat << 1).
+    /// One store commits a fold, so a departed generation counts exactly once whenever anybody dies. See
+    /// retire.hpp.
+    alignas(64) AtomicWord retired;
+    AtomicWord fold_sequence;  ///< odd while the arbiter folds; readers of totals retry
+};
+static_assert(sizeof(Header) <= kPage);
+
+enum class EntryState : std::uint32_t { vacant = 0, claimed = 1, ready = 2 };
+
+/// An instrument. Written once by the process that claimed it; entries that stay `claimed` belong to a dead
+/// claimant.
+struct DirectoryEntry {
+    AtomicHalf state;
+    std::uint32_t kind;            ///< wire::InstrumentKind
+    std::uint32_t aggregation;     ///< wire::Aggregation
+    std::uint32_t head_offset;     ///< within a lane: a word, or a DistributionHead
+    std::uint32_t buckets_offset;  ///< within a lane, of a distribution
+    std::uint32_t reserved;
+    double ticks_per_unit;
+    char name[96];
+    char unit[16];
+    char help[192];
+    char labels[176];  ///< name, '=', value, '\n' …; zero-terminated
+};
+static_assert(sizeof(DirectoryEntry) == 512);
+
+enum class Phase : std::uint32_t {
+    vacant = 0,
+    starting = 1,  ///< the arbiter has forked it
+    ready = 2,     ///< the worker says that it serves
+    draining = 3,  ///< the worker says that it takes nothing new
+};
+
+/// What a worker is at, so that it is known even if it never comes back from it. `sequence` is odd while it
+/// is written.
+struct ActivityRecord {
+    AtomicHalf sequence;
+    AtomicHalf length;  ///< 0: idle
+    AtomicWord since_monotonic_ns;
+    std::atomic<std::uint64_t> text[14];  ///< 112 bytes of UTF-8
+};
+
+/// What a worker shows of one accept queue. Written by its accept thread and its event loop, one field by one
+/// of them.
+struct alignas(64) QueueRecord {
+    AtomicHalf capacity;  ///< 0: no such queue
+    AtomicHalf reserved;
+    AtomicWord pushed;               ///< by the accept thread
+    AtomicWord popped;               ///< by the event loop; depth = pushed - popped
+    AtomicWord oldest_monotonic_ns;  ///< when the first one waiting was accepted; 0: none waits
+    AtomicWord shed;                 ///< by either, atomically
+};
+
+/// A process' place. The arbiter writes the first block, the process itself the rest.
+struct Seat {
+    // the arbiter's
+    alignas(64) AtomicHalf pid;  ///< 0: vacant
+    AtomicHalf slot;
+    AtomicWord generation;  ///< unique in the group's life
+    AtomicHalf phase;       ///< Phase; the worker moves it on from `starting`
+    AtomicHalf reserved;
+    AtomicWord started_monotonic_ns;
+    AtomicWord resident_bytes;
+
+    // the process'
+    alignas(64) AtomicWord heartbeat_monotonic_ns;
+    AtomicWord requests;
+    AtomicHalf connections;
+    AtomicHalf open_files;
+    alignas(64) ActivityRecord activity;
+    QueueRecord queues[kMaxListeners];
+    alignas(64) AtomicWord ring_head;  ///< of the seat's event ring; records written or claimed so far
+};
+static_assert(sizeof(Seat) <= kPage);
+
+struct ListenerRecord {
+    AtomicHalf used;
+    AtomicHalf port;
+    AtomicHalf backlog_limit;
+    char protocol[12];  ///< "http"
+    char address[104];  ///< "127.0.0.1:8080"
+};
+
+/// The group's part: the arbiter writes it.
+struct Group {
+    AtomicHalf target_workers;
+    AtomicHalf degraded;
+    AtomicHalf arbiter_pid;
+    AtomicHalf agent_pid;
+    AtomicWord last_generation;
+    AtomicHalf agent_starts;
+    AtomicHalf listener_count;
+    ListenerRecord listeners[kMaxListeners];
+    alignas(64) AtomicWord ring_head;
+};
+static_assert(sizeof(Group) <= kPage);
+
+/// An event. `sequence` is 2n + 1 while the n-th record of the ring is written and 2n + 2 when it is whole; a
+/// writer that dies in between leaves it odd, and readers skip it.
+struct EventRecord {
+    AtomicWord sequence;
+    AtomicWord monotonic_ns;
+    AtomicWord generation;
+    AtomicHalf pid;
+    AtomicHalf severity_and_sizes;         ///< severity | name bytes << 8 | text bytes << 16
+    std::atomic<std::uint64_t> bytes[28];  ///< the name, then the text: 224 bytes of UTF-8
+};
+static_assert(sizeof(EventRecord) == 256);
+
+}  // namespace signalbox::telemetry

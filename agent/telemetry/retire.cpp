@@ -1,0 +1,71 @@
+#include "agent/telemetry/retire.hpp"
+
+#include "agent/telemetry/cells.hpp"
+#include "agent/telemetry/directory.hpp"
+
+namespace signalbox::telemetry {
+namespace {
+
+void fold_lane(Segment& segment, const std::byte* from, std::byte* into) {
+    const Geometry& g = segment.geometry();
+    for (std::uint32_t i = 0; i < g.directory_capacity; ++i) {
+        const DirectoryEntry& entry = segment.entry(i);
+        if (entry.state.load(std::memory_order_acquire) == static_cast<std::uint32_t>(EntryState::vacant))
+            break;
+        const auto checked = check_entry(entry, i, g);
+        if (!checked) continue;
+        const std::uint32_t head = checked->cells.head_offset;
+        switch (checked->instrument.kind) {
+            case wire::InstrumentKind::counter:
+                detail::add_exclusively(
+                    *reinterpret_cast<detail::Word*>(into + head),
+                    reinterpret_cast<const detail::Word*>(from + head)->load(std::memory_order_relaxed));
+                break;
+            case wire::InstrumentKind::gauge:
+                break;  // a value that is gone with its process
+            case wire::InstrumentKind::distribution:
+                fold_cells(from, into, {head, checked->cells.buckets_offset, 1 / checked->ticks_per_unit});
+                break;
+        }
+    }
+}
+
+void fold_seat(Segment& segment, unsigned seat, std::byte* into) {
+    fold_lane(segment, segment.lane(seat, LaneKind::owner), into);
+    fold_lane(segment, segment.lane(seat, LaneKind::shared), into);
+}
+
+/// Back to the state of zeroed memory, but for the ring, which goes on.
+void vacate(Seat& seat) {
+    const std::uint64_t ring_head = seat.ring_head.load(std::memory_order_relaxed);
+    seat.pid.store(0, std::memory_order_release);
+    auto* words = reinterpret_cast<AtomicWord*>(&seat);
+    for (std::size_t i = 0; i < sizeof(Seat) / sizeof(AtomicWord); ++i)
+        if (&words[i] != &seat.ring_head) words[i].store(0, std::memory_order_relaxed);
+    seat.ring_head.store(ring_head, std::memory_order_release);
+}
+
+}  // namespace
+
+void retire_seat(Segment& segment, unsigned seat_index) {
+    Header& header = segment.header();
+    Seat& seat = *segment.seat(seat_index);
+    const RetiredWord before = RetiredWord::unpack(header.retired.load(std::memory_order_acquire));
+    const RetiredWord after{before.active ^ 1u, seat_index, seat.generation.load(std::memory_order_relaxed)};
+
+    detail::add_exclusively(header.fold_sequence, 1);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    fold_seat(segment, seat_index, segment.retired_lane(after.active));
+    header.retired.store(after.pack(), std::memory_order_release);
+
+    // Committed. The other lane catches up, so that the next fold starts from equal lanes; then the seat is
+    // emptied.
+    fold_seat(segment, seat_index, segment.retired_lane(before.active));
+    segment.clear(segment.offset_of(segment.lane(seat_index, LaneKind::owner)),
+                  2 * std::uint64_t{segment.geometry().lane_bytes});
+    vacate(seat);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    detail::add_exclusively(header.fold_sequence, 1);
+}
+
+}  // namespace signalbox::telemetry

@@ -1,0 +1,167 @@
+#include "agent/telemetry/segment.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <stdexcept>
+#include <system_error>
+
+#include "agent/telemetry/event_ring.hpp"
+#include "agent/telemetry/seat.hpp"
+
+namespace signalbox::telemetry {
+namespace {
+
+std::uint64_t round_up(std::uint64_t bytes) {
+    return (bytes + kPage - 1) / kPage * kPage;
+}
+
+Geometry lay_out(const TelemetryOptions& options) {
+    Geometry g;
+    g.slot_count = options.max_workers;
+    g.seat_count = 2 * options.max_workers + 1;
+    g.directory_capacity = options.instruments;
+    g.heads_bytes =
+        static_cast<std::uint32_t>(round_up(options.instruments * sizeof(detail::DistributionHead)));
+    const std::uint64_t lane_bytes =
+        g.heads_bytes + std::uint64_t{options.distributions} * sizeof(detail::DistributionBuckets);
+    if (lane_bytes > UINT32_MAX)
+        throw std::invalid_argument(fmt::format(
+            "{} distributions are too many: a lane of cells must stay below 4 GiB", options.distributions));
+    g.lane_bytes = static_cast<std::uint32_t>(lane_bytes);
+
+    std::uint64_t next = round_up(sizeof(Header));
+    const auto take = [&next](std::uint64_t bytes) {
+        const std::uint64_t offset = next;
+        next += round_up(bytes);
+        return offset;
+    };
+    constexpr std::uint64_t ring_bytes = kEventRingRecords * sizeof(EventRecord);
+    g.directory_offset = take(std::uint64_t{options.instruments} * sizeof(DirectoryEntry));
+    g.group_offset = take(sizeof(Group));
+    g.group_ring_offset = take(ring_bytes);
+    g.retired_offset = take(2 * lane_bytes);
+    g.seat_ring_offset = round_up(sizeof(Seat));
+    g.seat_lanes_offset = g.seat_ring_offset + round_up(ring_bytes);
+    g.seat_stride = g.seat_lanes_offset + 2 * lane_bytes;
+    g.seats_offset = take(g.seat_stride * g.seat_count);
+    g.total_bytes = next;
+    return g;
+}
+
+void check(const TelemetryOptions& options) {
+    if (options.group.empty() || options.group.size() >= sizeof(Header::group_name))
+        throw std::invalid_argument(fmt::format("group name '{}': give 1 to {} bytes", options.group,
+                                                sizeof(Header::group_name) - 1));
+    if (options.max_workers < 1 || options.max_workers > kMaxSlots)
+        throw std::invalid_argument(
+            fmt::format("{} worker slots: give 1 to {}", options.max_workers, kMaxSlots));
+    if (options.instruments < 1 || options.instruments > kMaxInstruments)
+        throw std::invalid_argument(
+            fmt::format("{} instruments: give 1 to {}", options.instruments, kMaxInstruments));
+}
+
+int open_file(const std::string& path) {
+    if (path.empty()) {
+        const int descriptor = memfd_create("signalbox", MFD_CLOEXEC);
+        if (descriptor < 0)
+            throw std::system_error(errno, std::generic_category(), "memfd_create for the segment");
+        return descriptor;
+    }
+    // A new file under the final name at once: a reader that has the old one mapped keeps it whole.
+    const std::string fresh = path + ".new";
+    ::unlink(fresh.c_str());
+    const int descriptor = ::open(fresh.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (descriptor < 0 || ::rename(fresh.c_str(), path.c_str()) != 0) {
+        const int error = errno;
+        if (descriptor >= 0) ::close(descriptor);
+        throw std::system_error(error, std::generic_category(), "segment file " + path);
+    }
+    return descriptor;
+}
+
+std::int64_t wall_ns() {
+    timespec now{};
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
+}
+
+}  // namespace
+
+Segment::Segment(const TelemetryOptions& options) {
+    check(options);
+    geometry_ = lay_out(options);
+    descriptor_ = open_file(options.path);
+    const auto fail = [this, &options](const char* what) {
+        const int error = errno;
+        ::close(descriptor_);
+        throw std::system_error(
+            error, std::generic_category(),
+            fmt::format("{} of {} bytes for the segment {}", what, geometry_.total_bytes, options.path));
+    };
+    if (::ftruncate(descriptor_, static_cast<off_t>(geometry_.total_bytes)) != 0) fail("ftruncate");
+    void* base = ::mmap(nullptr, geometry_.total_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+                        descriptor_, 0);
+    if (base == MAP_FAILED) fail("mmap");
+    base_ = static_cast<std::byte*>(base);
+
+    Header& h = header();
+    h.layout_version = kLayoutVersion;
+    h.header_bytes = sizeof(Header);
+    h.geometry = geometry_;
+    if (::getrandom(h.boot_id, sizeof h.boot_id, 0) != sizeof h.boot_id)
+        throw std::system_error(errno, std::generic_category(), "getrandom");
+    h.created_wall_ns = wall_ns();
+    h.created_monotonic_ns = static_cast<std::int64_t>(monotonic_ns());
+    std::memcpy(h.group_name, options.group.data(), options.group.size());
+    // The magic comes last: a file without it was not finished.
+    std::atomic_thread_fence(std::memory_order_release);
+    std::memcpy(h.magic, kMagic, sizeof kMagic);
+}
+
+Segment::~Segment() {
+    ::munmap(base_, geometry_.total_bytes);
+    ::close(descriptor_);
+}
+
+DirectoryEntry& Segment::entry(unsigned index) const {
+    return *at<DirectoryEntry>(geometry_.directory_offset + index * sizeof(DirectoryEntry));
+}
+
+Seat* Segment::seat(unsigned index) const {
+    if (index >= geometry_.seat_count) return nullptr;
+    return at<Seat>(geometry_.seats_offset + index * geometry_.seat_stride);
+}
+
+EventRing Segment::group_ring() const {
+    return {at<EventRecord>(geometry_.group_ring_offset), group().ring_head};
+}
+
+EventRing Segment::seat_ring(unsigned index) const {
+    const std::uint64_t start = geometry_.seats_offset + index * geometry_.seat_stride;
+    return {at<EventRecord>(start + geometry_.seat_ring_offset), at<Seat>(start)->ring_head};
+}
+
+std::byte* Segment::lane(unsigned seat, LaneKind kind) const {
+    return base_ + geometry_.seats_offset + seat * geometry_.seat_stride + geometry_.seat_lanes_offset +
+           static_cast<std::uint64_t>(kind) * geometry_.lane_bytes;
+}
+
+std::byte* Segment::retired_lane(unsigned which) const {
+    return base_ + geometry_.retired_offset + std::uint64_t{which & 1} * geometry_.lane_bytes;
+}
+
+void Segment::clear(std::uint64_t offset, std::uint64_t bytes) {
+    if (::fallocate(descriptor_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
+                    static_cast<off_t>(bytes)) == 0)
+        return;
+    std::memset(base_ + offset, 0, bytes);  // a file system without holes
+}
+
+}  // namespace signalbox::telemetry

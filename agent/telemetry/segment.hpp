@@ -1,0 +1,62 @@
+// The shared memory itself: creates it, maps it, and says where things lie. For processes that write; readers
+// that must not trust it use SegmentView.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "agent/telemetry/layout.hpp"
+#include "signalbox/telemetry.hpp"
+
+namespace signalbox::telemetry {
+
+class EventRing;
+
+/// Which of a seat's two lanes.
+enum class LaneKind { owner = 0, shared = 1 };
+
+class Segment {
+public:
+    /// Creates and maps a segment of the size that the options' limits need; only pages that are used take
+    /// memory. Throws std::invalid_argument or std::system_error.
+    explicit Segment(const TelemetryOptions& options);
+    ~Segment();
+    Segment(const Segment&) = delete;
+    Segment& operator=(const Segment&) = delete;
+
+    int descriptor() const { return descriptor_; }
+    /// A private copy, made at creation: what is in the mapping may be scribbled over.
+    const Geometry& geometry() const { return geometry_; }
+
+    Header& header() const { return *at<Header>(0); }
+    Group& group() const { return *at<Group>(geometry_.group_offset); }
+    EventRing group_ring() const;
+    DirectoryEntry& entry(unsigned index) const;
+
+    /// The seat after the last worker's.
+    unsigned arbiter_seat() const { return geometry_.seat_count - 1; }
+    /// Null if there is no such seat.
+    Seat* seat(unsigned index) const;
+    EventRing seat_ring(unsigned index) const;
+    std::byte* lane(unsigned seat, LaneKind kind) const;
+    std::byte* retired_lane(unsigned which) const;
+
+    /// Zeroes [offset, offset + bytes) and gives its memory back.
+    void clear(std::uint64_t offset, std::uint64_t bytes);
+    std::uint64_t offset_of(const void* place) const {
+        return static_cast<std::uint64_t>(static_cast<const std::byte*>(place) - base_);
+    }
+
+private:
+    template <class T>
+    T* at(std::uint64_t offset) const {
+        return reinterpret_cast<T*>(base_ + offset);
+    }
+
+    int descriptor_ = -1;
+    std::byte* base_ = nullptr;
+    Geometry geometry_;
+};
+
+}  // namespace signalbox::telemetry

@@ -1,0 +1,101 @@
+// A segment as a reader sees it: mapped read-only, believed in nothing.
+//
+//     SegmentView view(descriptor);                       // or a path: the black box of a dead group
+//     for (const wire::Worker& worker : view.workers()) ...
+//
+// The geometry is validated and copied once; every entry, index and length is checked at each use, because a
+// broken process may have scribbled over the segment at any time. Nothing here writes, waits or follows a
+// pointer from the segment.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "agent/telemetry/directory.hpp"
+#include "agent/telemetry/event_ring.hpp"
+#include "agent/telemetry/layout.hpp"
+#include "common/wire/messages.hpp"
+
+namespace signalbox::telemetry {
+
+/// The file is not a segment, or one that this version cannot read. what() says which and why.
+class SegmentError : public std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+/// A listener as its record says.
+struct ListenerInfo {
+    unsigned index = 0;
+    std::string address;
+    std::string protocol;
+    std::uint32_t backlog_limit = 0;
+    std::uint32_t port = 0;
+};
+
+/// The group's own state.
+struct GroupInfo {
+    std::uint32_t target_workers = 0;
+    bool degraded = false;
+    std::uint32_t arbiter_pid = 0;
+    std::uint32_t agent_pid = 0;
+    std::uint32_t agent_starts = 0;
+};
+
+class SegmentView {
+public:
+    /// Maps the segment behind `descriptor` (which may be closed afterwards). Throws SegmentError.
+    explicit SegmentView(int descriptor);
+    explicit SegmentView(const std::string& path);
+    ~SegmentView();
+    SegmentView(const SegmentView&) = delete;
+    SegmentView& operator=(const SegmentView&) = delete;
+
+    const Geometry& geometry() const { return geometry_; }
+    const std::string& group_name() const { return group_name_; }
+    const std::string& boot_id() const { return boot_id_; }  ///< 32 hexadecimal digits
+    wire::WallTime created() const { return created_; }
+
+    /// A monotonic instant of the segment as wall-clock time, by the clocks' present difference.
+    wire::WallTime wall_time(std::uint64_t monotonic_ns) const;
+
+    GroupInfo group() const;
+    std::vector<ListenerInfo> listeners() const;
+    /// Every seat with a process, in the order of slots; a predecessor that drains follows its successor.
+    std::vector<wire::Worker> workers() const;
+
+    /// The directory's entry `index`, if it is ready and makes sense.
+    std::optional<CheckedEntry> entry(std::uint32_t index) const;
+    /// Nobody has claimed it, or there is no such entry: the directory ends here.
+    bool entry_is_vacant(std::uint32_t index) const;
+
+    const Header& header() const { return *at<Header>(0); }
+    const Seat& seat(unsigned index) const { return *at<Seat>(seat_offset(index)); }
+    const std::byte* lane(unsigned seat, LaneKind kind) const;
+    const std::byte* retired_lane(unsigned which) const;
+
+    /// As read_events(), of the group's ring or a seat's.
+    std::uint64_t read_group_events(std::uint64_t& next, std::vector<RawEvent>& out) const;
+    std::uint64_t read_seat_events(unsigned seat, std::uint64_t& next, std::vector<RawEvent>& out) const;
+
+private:
+    template <class T>
+    const T* at(std::uint64_t offset) const {
+        return reinterpret_cast<const T*>(base_ + offset);
+    }
+    std::uint64_t seat_offset(unsigned index) const {
+        return geometry_.seats_offset + index * geometry_.seat_stride;
+    }
+    void map(int descriptor);
+    wire::Worker worker(unsigned seat_index, std::uint64_t now) const;
+
+    const std::byte* base_ = nullptr;
+    Geometry geometry_;
+    std::string group_name_;
+    std::string boot_id_;
+    wire::WallTime created_;
+};
+
+}  // namespace signalbox::telemetry

@@ -1,0 +1,157 @@
+// What agent and console say to each other, as plain values. codec.hpp turns the telemetry ones into bytes
+// and back; PROTOCOL.md is the normative description of both.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "common/sketch/exponential_histogram.hpp"
+
+namespace signalbox::wire {
+
+/// The protocol versions that this code speaks; negotiated as the WebSocket subprotocol "signalbox.v1".
+inline constexpr int kProtocolVersion = 1;
+inline constexpr std::string_view kSubprotocol = "signalbox.v1";
+
+/// Wall-clock instants cross the wire; ages and lengths are durations. Both in nanoseconds.
+using WallTime = std::chrono::sys_time<std::chrono::nanoseconds>;
+using std::chrono::nanoseconds;
+
+enum class InstrumentKind : std::uint8_t { counter = 1, gauge = 2, distribution = 3 };
+
+/// How a gauge's values of several workers become the group's.
+enum class Aggregation : std::uint8_t { sum = 0, max = 1 };
+
+using Labels = std::vector<std::pair<std::string, std::string>>;
+
+/// One entry of the directory. `index` is the same in every worker and is never reused.
+struct Instrument {
+    std::uint32_t index = 0;
+    InstrumentKind kind = InstrumentKind::counter;
+    Aggregation aggregation = Aggregation::sum;
+    std::string name;  ///< Prometheus style: base unit in the name, `_total` on counters
+    std::string unit;  ///< "seconds", "bytes" or ""
+    std::string help;
+    Labels labels;
+    friend bool operator==(const Instrument&, const Instrument&) = default;
+};
+
+/// Instruments that the receiver does not know yet; sent before the first tick that uses them.
+struct Directory {
+    std::vector<Instrument> instruments;
+    friend bool operator==(const Directory&, const Directory&) = default;
+};
+
+enum class WorkerState : std::uint8_t {
+    starting = 1,  ///< forked, not serving yet
+    ready = 2,     ///< its listeners accept
+    draining = 3,  ///< finishes what it has, accepts nothing new
+    stalled = 4,   ///< alive, but its event loop has not beaten for 500 ms
+    dead = 5,      ///< reaped; shown until the slot is taken again
+};
+
+/// One accept queue of one worker.
+struct AcceptQueue {
+    std::uint32_t listener = 0;  ///< index in `listeners.list`
+    std::uint32_t depth = 0;     ///< connections waiting now
+    std::uint32_t capacity = 0;
+    nanoseconds oldest{0};  ///< how long the first of them has waited
+    std::uint64_t accepted = 0;
+    std::uint64_t shed = 0;  ///< refused because the queue was full or the deadline had passed
+    friend bool operator==(const AcceptQueue&, const AcceptQueue&) = default;
+};
+
+/// A worker process as it is at the end of a tick.
+struct Worker {
+    std::uint32_t slot = 0;        ///< position in the group, 0 …; survives replacement
+    std::uint64_t generation = 0;  ///< unique in the group's life; names this very process in commands
+    std::uint32_t pid = 0;
+    WorkerState state = WorkerState::starting;
+    WallTime started{};
+    nanoseconds heartbeat_age{0};
+    std::uint64_t resident_bytes = 0;
+    std::uint32_t open_files = 0;
+    std::uint32_t connections = 0;
+    std::uint64_t requests = 0;
+    std::string
+        activity;  ///< what it is at, or was when it stopped; empty if idle. Text from outside: escape it
+    nanoseconds activity_age{0};
+    std::vector<AcceptQueue> queues;
+    friend bool operator==(const Worker&, const Worker&) = default;
+};
+
+/// The change of one instrument over a tick (in an absolute tick: everything since the group started). Gauges
+/// are values.
+struct CounterDelta {
+    std::uint64_t increase = 0;
+    friend bool operator==(const CounterDelta&, const CounterDelta&) = default;
+};
+struct GaugeValue {
+    double value = 0;
+    friend bool operator==(const GaugeValue&, const GaugeValue&) = default;
+};
+struct Sample {
+    std::uint32_t instrument = 0;
+    std::variant<CounterDelta, GaugeValue, sketch::ExponentialHistogram> value;
+    friend bool operator==(const Sample&, const Sample&) = default;
+};
+
+/// The samples of one source; instruments without a change are left out.
+struct Series {
+    enum class Source : std::uint8_t {
+        group = 1,     ///< everything together (group granularity)
+        worker = 2,    ///< the worker named by `generation`
+        departed = 3,  ///< what workers did between the last tick and their end (worker granularity)
+    };
+    Source source = Source::group;
+    std::uint32_t slot = 0;        ///< of `worker`
+    std::uint64_t generation = 0;  ///< of `worker`
+    std::vector<Sample> samples;
+    friend bool operator==(const Series&, const Series&) = default;
+};
+
+/// What changed between two instants. The sum over all series of a tick is the whole group's change, exactly,
+/// also when workers came and went; a gap in `number` is missing data, not zero.
+struct Tick {
+    std::uint64_t number = 0;
+    bool absolute = false;  ///< the first after subscribing: totals, not changes; not to be charted as a rate
+    WallTime end{};
+    nanoseconds length{0};  ///< since the previous tick; in an absolute one since the group started
+    std::uint32_t target_workers = 0;
+    bool degraded = false;  ///< a crash loop holds replacements back
+    std::vector<Worker> workers;
+    std::vector<Series> series;
+    friend bool operator==(const Tick&, const Tick&) = default;
+};
+
+enum class Severity : std::uint8_t { debug = 1, info = 2, warning = 3, error = 4 };
+
+/// Something that happened, from a ring of the segment.
+struct Event {
+    static constexpr std::uint32_t kGroup = UINT32_MAX;
+
+    std::uint64_t sequence = 0;  ///< ascending within one agent's life, over all sources
+    WallTime time{};
+    Severity severity = Severity::info;
+    std::uint32_t slot = kGroup;  ///< the worker's, or kGroup: the arbiter says it
+    std::uint64_t generation = 0;
+    std::uint32_t pid = 0;
+    std::string name;  ///< snake_case, e.g. "worker_ready"
+    std::string text;  ///< one readable sentence. May carry text from outside: escape it
+    friend bool operator==(const Event&, const Event&) = default;
+};
+
+struct Events {
+    std::uint64_t lost = 0;  ///< overwritten in the rings before the agent read them
+    std::vector<Event> events;
+    friend bool operator==(const Events&, const Events&) = default;
+};
+
+using Message = std::variant<Directory, Tick, Events>;
+
+}  // namespace signalbox::wire

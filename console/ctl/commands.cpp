@@ -1,0 +1,149 @@
+#include "console/ctl/commands.hpp"
+
+#include <fmt/format.h>
+
+#include <ctime>
+
+#include "console/ctl/events.hpp"
+#include "console/ctl/json_fields.hpp"
+#include "console/ctl/text.hpp"
+
+namespace signalbox::ctl {
+namespace {
+
+using nlohmann::json;
+using Align = Table::Align;
+
+void print(const json& value) {
+    fmt::print("{}\n", value.dump(2, ' ', false, json::error_handler_t::replace));
+}
+
+/// How long ago a time as in "2026-07-07T09:30:00Z" was, by this machine's clock.
+std::string age_of(const json& object, const char* name) {
+    const json& value = field(object, name);
+    std::tm parts{};
+    if (!value.is_string() ||
+        !strptime(value.get_ref<const std::string&>().c_str(), "%Y-%m-%dT%H:%M:%S", &parts))
+        return "-";
+    return duration_in_words(
+        std::chrono::seconds(std::max<std::time_t>(0, std::time(nullptr) - timegm(&parts))));
+}
+
+std::string queue_cell(const json& worker) {
+    std::string cell;
+    for (const json& queue : field(worker, "queues")) {
+        if (!cell.empty()) cell += ", ";
+        cell += number_field(queue, "depth") + "/" + number_field(queue, "capacity");
+    }
+    return cell.empty() ? "-" : cell;
+}
+
+std::string activity_cell(const json& worker) {
+    const std::string activity = text_field(worker, "activity");
+    if (activity.empty() || activity == "-") return "";
+    return activity + " (" + seconds_field(worker, "activity_age_seconds") + ")";
+}
+
+std::string worker_table(const json& workers) {
+    Table table({{"SLOT", Align::right},
+                 {"GENERATION", Align::right},
+                 {"PID", Align::right},
+                 {"STATE"},
+                 {"AGE", Align::right},
+                 {"MEMORY", Align::right},
+                 {"FILES", Align::right},
+                 {"CONNECTIONS", Align::right},
+                 {"REQUESTS", Align::right},
+                 {"QUEUED", Align::right},
+                 {"HEARTBEAT", Align::right},
+                 {"ACTIVITY"}});
+    for (const json& worker : workers) {
+        table.add({number_field(worker, "slot"), number_field(worker, "generation"),
+                   number_field(worker, "pid"), text_field(worker, "state"), age_of(worker, "started"),
+                   bytes_field(worker, "resident_bytes"), number_field(worker, "open_files"),
+                   number_field(worker, "connections"), number_field(worker, "requests"), queue_cell(worker),
+                   seconds_field(worker, "heartbeat_age_seconds"), activity_cell(worker)});
+    }
+    return table.to_string();
+}
+
+std::string listener_table(const json& listeners) {
+    Table table({{"LISTENER", Align::right},
+                 {"ADDRESS"},
+                 {"PROTOCOL"},
+                 {"BACKLOG", Align::right},
+                 {"LIMIT", Align::right}});
+    for (const json& listener : listeners) {
+        table.add({number_field(listener, "index"), text_field(listener, "address"),
+                   text_field(listener, "protocol"), number_field(listener, "backlog"),
+                   number_field(listener, "backlog_limit")});
+    }
+    return table.to_string();
+}
+
+json to_json(const client::Hello& hello) {
+    return {{"group", hello.group},
+            {"host", hello.host},
+            {"version", hello.version},
+            {"boot_id", hello.boot_id},
+            {"arbiter_pid", hello.arbiter_pid},
+            {"agent_pid", hello.agent_pid},
+            {"may_act", hello.may_act},
+            {"protocol", hello.protocol}};
+}
+
+}  // namespace
+
+void show_status(Connection& agent, bool as_json) {
+    const client::Hello& hello = agent.hello();
+    const json workers = agent.call("workers.list");
+    const json listeners = agent.call("listeners.list");
+    if (as_json) {
+        print(
+            {{"agent", to_json(hello)}, {"workers", workers}, {"listeners", field(listeners, "listeners")}});
+        return;
+    }
+    int ready = 0;
+    int other = 0;
+    for (const json& worker : field(workers, "workers"))
+        ++(field(worker, "state") == "ready" ? ready : other);
+    fmt::print("{} on {}: {} of {} workers ready", escaped(hello.group), escaped(hello.host), ready,
+               number_field(workers, "target"));
+    if (other > 0) fmt::print(", {} in another state", other);
+    if (field(workers, "degraded") == true) fmt::print("; DEGRADED: crashes hold replacements back");
+    fmt::print("\nSignalbox {}, arbiter {}, agent {}; you may {}\n\n", escaped(hello.version),
+               hello.arbiter_pid, hello.agent_pid, hello.may_act ? "watch and act" : "watch only");
+    fmt::print("{}", listener_table(field(listeners, "listeners")));
+}
+
+void show_workers(Connection& agent, bool as_json) {
+    const json workers = agent.call("workers.list");
+    if (as_json) return print(workers);
+    fmt::print("{}", worker_table(field(workers, "workers")));
+}
+
+void scale_group(Connection& agent, unsigned workers, bool as_json) {
+    const json result = agent.call("group.scale", {{"workers", workers}});
+    if (as_json) return print(result);
+    fmt::print("from {} to {} workers: {}\n", number_field(result, "from"), number_field(result, "to"),
+               text_field(result, "message"));
+}
+
+void show_events(Connection& agent, int limit, bool as_json) {
+    const json events = agent.call("events.list", {{"limit", limit}});
+    if (as_json) return print(events);
+    for (const json& event : field(events, "events"))
+        fmt::print("{}\n", event_line(event));
+}
+
+void follow_events(Connection& agent, bool as_json) {
+    const auto print_event = [as_json](const wire::Event& event) {
+        const json fields = ctl::to_json(event);
+        fmt::print("{}\n", as_json ? fields.dump() : event_line(fields));
+        std::fflush(stdout);
+    };
+    agent.follow_events(print_event, true);
+    agent.run();
+}
+
+}  // namespace signalbox::ctl

@@ -1,0 +1,26 @@
+// What signalboxctl can do. Each prints its answer to standard output and throws Failure when it cannot be
+// done.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+
+#include "console/ctl/connection.hpp"
+
+namespace signalbox::ctl {
+
+void show_status(Connection& agent, bool json);
+void show_workers(Connection& agent, bool json);
+void scale_group(Connection& agent, unsigned workers, bool json);
+
+/// The newest `limit` events, or what comes from now on and never ends.
+void show_events(Connection& agent, int limit, bool json);
+void follow_events(Connection& agent, bool json);
+
+/// Replaces the worker of one slot, or all workers (no slot). Given `patience`, prints the events until the
+/// replacements are ready, for so long at most per worker.
+void cycle(Connection& agent, std::optional<std::uint32_t> slot, std::optional<std::chrono::seconds> patience,
+           bool json);
+
+}  // namespace signalbox::ctl

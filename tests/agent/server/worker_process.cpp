@@ -1,0 +1,144 @@
+#include "worker_process.hpp"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <stdexcept>
+#include <thread>
+
+#include "agent/telemetry/seat.hpp"
+#include "agent/telemetry/segment.hpp"
+
+using namespace signalbox;
+using namespace std::chrono_literals;
+
+WorkerProcesses::WorkerProcesses(Router router, ListenerOptions options, const std::string& address,
+                                 std::chrono::milliseconds drain_deadline)
+    : telemetry_(TelemetryOptions{.group = "test", .max_workers = 2, .instruments = 64}),
+      listener_(server::bind_http(address, std::move(router), options, 0)) {
+    config_.listeners = {listener_};
+    config_.metrics = server::make_server_metrics(telemetry_);
+    config_.drain_deadline = drain_deadline;
+}
+
+WorkerProcesses::~WorkerProcesses() {
+    for (const auto& [seat, pid] : running_) {
+        ::kill(pid, SIGKILL);
+        ::waitpid(pid, nullptr, 0);
+    }
+    if (listener_->is_unix) ::unlink(listener_->address.substr(5).c_str());
+}
+
+void WorkerProcesses::start(unsigned index) {
+    telemetry::Seat& place = *telemetry_.segment().seat(index);
+    place.phase.store(static_cast<std::uint32_t>(telemetry::Phase::starting));
+    place.generation.store(place.generation.load() + 1);
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+        telemetry_.attach(index);
+        telemetry::SeatWriter writer(telemetry_.segment(), index);
+        ::_exit(server::run_worker(writer, config_));
+    }
+    place.pid.store(static_cast<std::uint32_t>(pid));
+    running_[index] = pid;
+    for (int i = 0; i < 3000 && !is_ready(index); ++i)
+        std::this_thread::sleep_for(10ms);
+    if (!is_ready(index)) throw std::runtime_error("the worker does not become ready");
+}
+
+void WorkerProcesses::signal(unsigned index, int number) {
+    ::kill(running_.at(index), number);
+}
+
+int WorkerProcesses::wait(unsigned index) {
+    const pid_t pid = running_.at(index);
+    for (int i = 0; i < 3000; ++i) {
+        int status = 0;
+        if (::waitpid(pid, &status, WNOHANG) == pid) {
+            running_.erase(index);
+            telemetry_.segment().seat(index)->phase.store(0);
+            telemetry_.segment().seat(index)->pid.store(0);
+            return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+        }
+        std::this_thread::sleep_for(10ms);
+    }
+    return -1;
+}
+
+int WorkerProcesses::stop(unsigned index) {
+    signal(index, SIGTERM);
+    return wait(index);
+}
+
+const telemetry::Seat& WorkerProcesses::seat(unsigned index) {
+    return *telemetry_.segment().seat(index);
+}
+
+std::uint64_t WorkerProcesses::waiting(unsigned index) {
+    const telemetry::QueueRecord& queue = seat(index).queues[0];
+    const std::uint64_t popped = queue.popped.load();
+    return queue.pushed.load() - popped;
+}
+
+bool WorkerProcesses::is_ready(unsigned index) {
+    return seat(index).phase.load() == static_cast<std::uint32_t>(telemetry::Phase::ready);
+}
+
+namespace {
+
+awaitable<Response> slow(Request request) {
+    boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor);
+    timer.expires_after(std::chrono::milliseconds(std::stoi(request.query_value("ms").value_or("50"))));
+    co_await timer.async_wait(boost::asio::use_awaitable);
+    co_return Response::text("slow " + request.peer + "\n");
+}
+
+awaitable<Response> fail_later(Request) {
+    boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor);
+    timer.expires_after(1ms);
+    co_await timer.async_wait(boost::asio::use_awaitable);
+    throw std::runtime_error("the coroutine's reason");
+}
+
+awaitable<Response> at_once(Request request) {
+    co_return Response::text(request.query);
+}
+
+Response spin(const Request& request) {
+    const auto until = std::chrono::steady_clock::now() +
+                       std::chrono::milliseconds(std::stoi(request.query_value("ms").value_or("100")));
+    while (std::chrono::steady_clock::now() < until) {
+    }
+    return Response::text("spun\n");
+}
+
+}  // namespace
+
+Router test_router() {
+    Router router;
+    router.get("/hello", [](const Request&) { return Response::text("Hello!\n"); });
+    router.post("/echo", [](const Request& request) { return Response::text(request.body); });
+    router.get("/query", [](const Request& request) { return Response::text(request.query); });
+    router.get("/pid", [](const Request&) { return Response::text(std::to_string(::getpid())); });
+    router.get("/large", [](const Request&) { return Response::text(std::string(8 << 20, 'x')); });
+    router.get("/fail", [](const Request&) -> Response { throw std::runtime_error("the handler's reason"); });
+    router.get("/split", [](const Request&) {
+        Response response = Response::text("x");
+        response.headers.add("X-Evil", "a\r\nSet-Cookie: b");
+        return response;
+    });
+    router.get("/bye", [](const Request&) {
+        Response response = Response::text("Bye.\n");
+        response.close = true;
+        return response;
+    });
+    router.get("/spin", spin);
+    router.get("/slow", slow);
+    router.get("/fail-later", fail_later);
+    router.get("/at-once", at_once);
+    return router;
+}

@@ -1,0 +1,45 @@
+// Real worker processes that share one listener and one segment, as the arbiter would start them.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "agent/server/worker.hpp"
+
+class WorkerProcesses {
+public:
+    explicit WorkerProcesses(signalbox::Router router, signalbox::ListenerOptions options = {},
+                             const std::string& address = "127.0.0.1:0",
+                             std::chrono::milliseconds drain_deadline = std::chrono::seconds(10));
+    /// Kills what still runs.
+    ~WorkerProcesses();
+
+    const std::string& address() const { return listener_->address; }
+    signalbox::Telemetry& telemetry() { return telemetry_; }
+    int listening_socket() const { return listener_->socket; }
+
+    /// Forks a worker into `seat` (0 … 3) and waits until it is ready.
+    void start(unsigned seat = 0);
+    void signal(unsigned seat, int number);
+    /// The exit status; -1 if it was killed or does not end within 30 seconds.
+    int wait(unsigned seat);
+    int stop(unsigned seat);
+
+    const signalbox::telemetry::Seat& seat(unsigned index = 0);
+    std::uint64_t waiting(unsigned index = 0);
+    bool is_ready(unsigned index = 0);
+
+private:
+    signalbox::Telemetry telemetry_;
+    std::shared_ptr<signalbox::server::HttpListener> listener_;
+    signalbox::server::WorkerConfig config_;
+    std::map<unsigned, pid_t> running_;
+};
+
+/// GET /hello, GET /slow (a coroutine, 50 ms), POST /echo, GET /large (8 MiB), GET /fail, GET /spin?ms=…, and
+/// others.
+signalbox::Router test_router();

@@ -1,0 +1,405 @@
+// The arbiter keeps its processes: real forks, workers that do nothing but live, and a test that plays the
+// agent.
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <QtTest>
+#include <chrono>
+#include <memory>
+
+#include "agent/supervisor/arbiter.hpp"
+#include "agent/telemetry/view.hpp"
+
+using namespace signalbox;
+using namespace signalbox::supervisor;
+using namespace std::chrono_literals;
+using telemetry::Phase;
+using telemetry::SeatWriter;
+
+namespace {
+
+std::atomic<bool> told_to_stop{false};
+
+/// Beats until SIGTERM or SIGQUIT; then exits with 0.
+int live(SeatWriter& seat, const std::function<void()>& notify) {
+    for (const int signal : {SIGTERM, SIGQUIT})
+        ::signal(signal, [](int) { told_to_stop = true; });
+    seat.beat();
+    seat.set_phase(Phase::ready);
+    notify();
+    while (!told_to_stop) {
+        seat.beat();
+        poll(nullptr, 0, 5);
+    }
+    seat.set_phase(Phase::draining);
+    return 0;
+}
+
+/// An arbiter in a child process, seen through its segment.
+class Running {
+public:
+    explicit Running(ArbiterConfig config)
+        : telemetry_({.group = "test", .max_workers = config.roster.max_workers}) {
+        config.quiet = true;
+        if (!config.worker) config.worker = live;
+        pid_ = fork();
+        if (pid_ == 0) {
+            _exit(Arbiter(telemetry_, config).run());
+        }
+    }
+    ~Running() {
+        if (pid_ > 0) {
+            kill(pid_, SIGQUIT);
+            wait();
+        }
+    }
+    int wait() {
+        int status = -1;
+        waitpid(pid_, &status, 0);
+        pid_ = 0;
+        return status;
+    }
+    bool has_ended() {
+        if (pid_ == 0) return true;
+        siginfo_t info{};
+        return waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+               info.si_pid != 0;
+    }
+    void send(int signal) const { kill(pid_, signal); }
+
+    std::vector<wire::Worker> workers(wire::WorkerState state) const {
+        auto workers = view_.workers();
+        std::erase_if(workers, [state](const wire::Worker& worker) { return worker.state != state; });
+        return workers;
+    }
+    bool all_ready(std::size_t count) const {
+        return view_.workers().size() == count && workers(wire::WorkerState::ready).size() == count;
+    }
+    std::vector<std::string> events() const {
+        std::vector<telemetry::RawEvent> raw;
+        std::uint64_t next = 0;
+        view_.read_group_events(next, raw);
+        std::vector<std::string> names;
+        for (const auto& event : raw)
+            names.push_back(event.name);
+        return names;
+    }
+    auto count(const std::string& name) const {
+        const auto names = events();
+        return std::count(names.begin(), names.end(), name);
+    }
+    const telemetry::SegmentView& view() const { return view_; }
+    pid_t pid() const { return pid_; }
+
+private:
+    Telemetry telemetry_;
+    telemetry::SegmentView view_{telemetry_.segment().descriptor()};
+    pid_t pid_ = 0;
+};
+
+ArbiterConfig with_workers(unsigned workers) {
+    ArbiterConfig config;
+    config.roster = {.workers = workers, .max_workers = 8, .drain_deadline = 1s};
+    return config;
+}
+
+/// An agent that passes on what the test writes into a pair of sockets, so that the test gives the commands.
+struct CommandLine {
+    CommandLine() { socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends); }
+    ~CommandLine() {
+        close(ends[0]);
+        close(ends[1]);
+    }
+    std::function<int(int)> agent() {
+        return [this](int arbiter) {
+            for (;;) {
+                std::array<pollfd, 2> ready = {{{ends[1], POLLIN, 0}, {arbiter, POLLIN, 0}}};
+                poll(ready.data(), ready.size(), -1);
+                std::array<char, 512> bytes;
+                if (ready[0].revents != 0)
+                    ::send(arbiter, bytes.data(),
+                           static_cast<std::size_t>(recv(ends[1], bytes.data(), bytes.size(), 0)), 0);
+                if (ready[1].revents & POLLIN)
+                    ::send(ends[1], bytes.data(),
+                           static_cast<std::size_t>(recv(arbiter, bytes.data(), bytes.size(), 0)), 0);
+                else if (ready[1].revents != 0)
+                    return 0;
+            }
+        };
+    }
+    Answer ask(Command command) {
+        command.id = ++id;
+        std::strcpy(command.principal, "the test");
+        ::send(ends[0], &command, sizeof command, 0);
+        Answer answer;
+        pollfd ready{ends[0], POLLIN, 0};
+        if (poll(&ready, 1, 5000) != 1 || recv(ends[0], &answer, sizeof answer, 0) != sizeof answer)
+            answer.outcome = static_cast<Outcome>(99);
+        return answer;
+    }
+    int ends[2] = {-1, -1};
+    std::uint64_t id = 0;
+};
+
+/// Sockets, pipes and the like that this process has; the segment and the arbiter's wake-up are meant to be
+/// inherited.
+unsigned open_descriptors_of_the_arbiter() {
+    unsigned count = 0;
+    for (int descriptor = 3; descriptor < 256; ++descriptor) {
+        std::array<char, 128> target{};
+        const std::string link = "/proc/self/fd/" + std::to_string(descriptor);
+        if (readlink(link.c_str(), target.data(), target.size() - 1) <= 0) continue;
+        const std::string name = target.data();
+        if (name.starts_with("socket:") || name.starts_with("pipe:") || name == "anon_inode:[signalfd]")
+            ++count;
+    }
+    return count;
+}
+
+}  // namespace
+
+class TestArbiter : public QObject {
+    Q_OBJECT
+private slots:
+    void workers_become_ready_and_term_ends_all();
+    void a_killed_worker_is_replaced_with_a_new_generation();
+    void hup_replaces_all_workers_one_after_another();
+    void a_successor_is_ready_before_its_predecessor_drains();
+    void a_worker_that_does_not_drain_is_killed();
+    void a_worker_that_is_never_ready_is_killed_and_replaced();
+    void failing_starts_back_off_and_degrade_the_group();
+    void memory_above_the_limit_cycles_the_worker();
+    void the_agent_is_replaced_at_once();
+    void commands_cycle_and_scale();
+    void stale_and_senseless_commands_are_refused();
+    void garbage_from_the_agent_is_survived();
+    void workers_end_when_the_arbiter_is_killed();
+    void children_inherit_no_descriptors_beyond_the_intended();
+};
+
+void TestArbiter::workers_become_ready_and_term_ends_all() {
+    Running group(with_workers(3));
+    QTRY_VERIFY(group.all_ready(3));
+    QCOMPARE(group.view().group().target_workers, 3u);
+    group.send(SIGTERM);
+    QTRY_VERIFY(group.has_ended());
+    QCOMPARE(group.wait(), 0);
+    QVERIFY(group.view().workers().empty());
+    QCOMPARE(group.count("worker_exited"), 3);
+    QCOMPARE(group.count("group_stopped"), 1);
+}
+
+void TestArbiter::a_killed_worker_is_replaced_with_a_new_generation() {
+    Running group(with_workers(2));
+    QTRY_VERIFY(group.all_ready(2));
+    const wire::Worker victim = group.view().workers()[1];
+    kill(static_cast<pid_t>(victim.pid), SIGKILL);
+    QTRY_VERIFY(group.all_ready(2) && group.view().workers()[1].pid != victim.pid);
+    QCOMPARE(group.view().workers()[1].slot, victim.slot);
+    QVERIFY(group.view().workers()[1].generation > victim.generation);
+    QCOMPARE(group.count("worker_died"), 1);
+    QCOMPARE(group.count("worker_backs_off"), 0);
+}
+
+void TestArbiter::hup_replaces_all_workers_one_after_another() {
+    Running group(with_workers(3));
+    QTRY_VERIFY(group.all_ready(3));
+    group.send(SIGHUP);
+    QTRY_COMPARE(group.count("worker_exited"), 3);
+    QTRY_VERIFY(group.all_ready(3));
+    for (const wire::Worker& worker : group.view().workers())
+        QVERIFY(worker.generation > 3);
+    // One at a time: between two starts the earlier successor became ready.
+    const auto events = group.events();
+    int starting = 0;
+    for (std::size_t i = 0; i < events.size(); ++i) {
+        if (events[i] == "cycle_requested") starting = 0;
+        if (events[i] == "worker_starting") ++starting;
+        if (events[i] == "worker_ready") --starting;
+        if (std::find(events.begin(), events.begin() + static_cast<long>(i), "cycle_requested") !=
+            events.begin() + static_cast<long>(i))
+            QVERIFY(starting <= 1);
+    }
+}
+
+void TestArbiter::a_successor_is_ready_before_its_predecessor_drains() {
+    CommandLine command_line;
+    ArbiterConfig config = with_workers(1);
+    config.agent = command_line.agent();
+    Running group(config);
+    QTRY_VERIFY(group.all_ready(1));
+    const auto answer = command_line.ask({.operation = Operation::cycle_worker, .slot = 0, .generation = 1});
+    QCOMPARE(answer.outcome, Outcome::accepted);
+    QTRY_COMPARE(group.count("worker_exited"), 1);
+    const auto events = group.events();
+    const auto find = [&](const char* name, int nth) {
+        auto found = events.begin();
+        for (; found != events.end(); ++found)
+            if (*found == name && nth-- == 0) break;
+        return found - events.begin();
+    };
+    QVERIFY(find("worker_starting", 1) < find("worker_ready", 1));
+    QVERIFY(find("worker_ready", 1) < find("worker_draining", 0));
+    QVERIFY(find("worker_draining", 0) < find("worker_exited", 0));
+}
+
+void TestArbiter::a_worker_that_does_not_drain_is_killed() {
+    ArbiterConfig config = with_workers(1);
+    config.roster.drain_deadline = 50ms;
+    config.worker = [](SeatWriter& seat, const std::function<void()>& notify) {
+        ::signal(SIGTERM, SIG_IGN);
+        seat.beat();
+        seat.set_phase(Phase::ready);
+        notify();
+        for (;;)
+            pause();
+        return 0;
+    };
+    Running group(config);
+    QTRY_VERIFY(!group.workers(wire::WorkerState::ready).empty());
+    group.send(SIGTERM);
+    QTRY_VERIFY_WITH_TIMEOUT(group.has_ended(), 10'000);
+    QCOMPARE(group.count("worker_killed"), 1);
+}
+
+void TestArbiter::a_worker_that_is_never_ready_is_killed_and_replaced() {
+    ArbiterConfig config = with_workers(1);
+    config.roster.start_deadline = 100ms;
+    config.worker = [](SeatWriter& seat, const std::function<void()>& notify) {
+        if (seat.generation() > 1) return live(seat, notify);
+        for (;;)
+            pause();
+        return 0;
+    };
+    Running group(config);
+    QTRY_VERIFY(group.all_ready(1) && group.view().workers()[0].generation == 2);
+    QCOMPARE(group.count("worker_killed"), 1);
+}
+
+void TestArbiter::failing_starts_back_off_and_degrade_the_group() {
+    ArbiterConfig config = with_workers(2);
+    config.worker = [](SeatWriter& seat, const std::function<void()>& notify) {
+        return seat.slot() == 1 && seat.generation() < 9 ? EX_CONFIG : live(seat, notify);
+    };
+    Running group(config);
+    QTRY_VERIFY(group.view().group().degraded);
+    QVERIFY(group.count("worker_backs_off") >= 3);
+    QCOMPARE(group.workers(wire::WorkerState::ready).size(), 1u);  // the good one stays
+    QVERIFY(!group.has_ended());
+}
+
+void TestArbiter::memory_above_the_limit_cycles_the_worker() {
+    ArbiterConfig config = with_workers(1);
+    config.roster.memory_limit = 64_MiB;
+    config.worker = [](SeatWriter& seat, const std::function<void()>& notify) {
+        if (seat.generation() == 1) {
+            auto* leak = new std::vector<char>(100 << 20, 'x');
+            [[maybe_unused]] auto* volatile keep = leak;
+        }
+        return live(seat, notify);
+    };
+    Running group(config);
+    QTRY_VERIFY(group.count("memory_limit") == 1);
+    QTRY_VERIFY(group.all_ready(1) && group.view().workers()[0].generation == 2);
+    QCOMPARE(group.count("worker_exited"), 1);
+}
+
+void TestArbiter::the_agent_is_replaced_at_once() {
+    CommandLine command_line;
+    ArbiterConfig config = with_workers(1);
+    config.agent = command_line.agent();
+    Running group(config);
+    QTRY_VERIFY(group.all_ready(1) && group.view().group().agent_pid != 0);
+    const std::uint32_t first = group.view().group().agent_pid;
+    kill(static_cast<pid_t>(first), SIGKILL);
+    QTRY_VERIFY(group.view().group().agent_pid != first && group.view().group().agent_pid != 0);
+    QCOMPARE(group.count("agent_died"), 1);
+    QCOMPARE(command_line.ask({.operation = Operation::scale, .workers = 2}).outcome, Outcome::accepted);
+    QCOMPARE(group.view().workers()[0].generation, 1u);  // the worker did not notice
+}
+
+void TestArbiter::commands_cycle_and_scale() {
+    CommandLine command_line;
+    ArbiterConfig config = with_workers(2);
+    config.agent = command_line.agent();
+    Running group(config);
+    QTRY_VERIFY(group.all_ready(2));
+    const Answer grown = command_line.ask({.operation = Operation::scale, .workers = 5});
+    QCOMPARE(grown.from_workers, 2u);
+    QCOMPARE(grown.to_workers, 5u);
+    QTRY_VERIFY(group.all_ready(5));
+    command_line.ask({.operation = Operation::scale, .workers = 1});
+    QTRY_VERIFY(group.all_ready(1));
+    QCOMPARE(group.view().workers()[0].generation, 1u);
+    QCOMPARE(command_line.ask({.operation = Operation::cycle_group}).outcome, Outcome::accepted);
+    QTRY_VERIFY(group.all_ready(1) && group.view().workers()[0].generation > 5);
+}
+
+void TestArbiter::stale_and_senseless_commands_are_refused() {
+    CommandLine command_line;
+    ArbiterConfig config = with_workers(1);
+    config.agent = command_line.agent();
+    Running group(config);
+    QTRY_VERIFY(group.all_ready(1));
+    const auto outcome = [&](Command command) { return command_line.ask(command).outcome; };
+    QCOMPARE(outcome({.operation = Operation::cycle_worker, .slot = 0, .generation = 77}), Outcome::stale);
+    QCOMPARE(outcome({.operation = Operation::cycle_worker, .slot = 7, .generation = 1}), Outcome::stale);
+    QCOMPARE(outcome({.operation = Operation::cycle_worker, .slot = 4'000'000'000, .generation = 1}),
+             Outcome::refused);
+    QCOMPARE(outcome({.operation = Operation::scale, .workers = 0}), Outcome::refused);
+    QCOMPARE(outcome({.operation = Operation::scale, .workers = 9}), Outcome::refused);
+    QCOMPARE(outcome({.operation = static_cast<Operation>(1234)}), Outcome::refused);
+    QVERIFY(group.all_ready(1));
+    QCOMPARE(group.view().workers()[0].generation, 1u);
+}
+
+void TestArbiter::garbage_from_the_agent_is_survived() {
+    CommandLine command_line;
+    ArbiterConfig config = with_workers(1);
+    config.agent = command_line.agent();
+    Running group(config);
+    QTRY_VERIFY(group.all_ready(1));
+    const std::string garbage(200, '\xff');
+    for (const std::size_t size : {1u, 7u, 199u})
+        ::send(command_line.ends[0], garbage.data(), size, 0);
+    QTRY_COMPARE(group.count("bad_command"), 3);
+    QCOMPARE(command_line.ask({.operation = Operation::scale, .workers = 2}).outcome, Outcome::accepted);
+}
+
+void TestArbiter::workers_end_when_the_arbiter_is_killed() {
+    Running group(with_workers(2));
+    QTRY_VERIFY(group.all_ready(2));
+    const auto workers = group.view().workers();
+    group.send(SIGKILL);
+    group.wait();
+    for (const wire::Worker& worker : workers)
+        QTRY_VERIFY(kill(static_cast<pid_t>(worker.pid), 0) != 0);
+}
+
+void TestArbiter::children_inherit_no_descriptors_beyond_the_intended() {
+    CommandLine command_line;
+    int only_for_the_agent[2];
+    QVERIFY(pipe(only_for_the_agent) == 0);
+    ArbiterConfig config = with_workers(1);
+    config.agent = command_line.agent();
+    config.close_in_workers = {only_for_the_agent[0], only_for_the_agent[1], command_line.ends[0],
+                               command_line.ends[1]};
+    config.worker = [](SeatWriter& seat, const std::function<void()>& notify) {
+        seat.set_connections(open_descriptors_of_the_arbiter());
+        return live(seat, notify);
+    };
+    const unsigned intended =
+        open_descriptors_of_the_arbiter() - 4;  // what the test program has, without the four above
+    Running group(config);
+    QTRY_VERIFY(group.all_ready(1));
+    QCOMPARE(group.view().workers()[0].connections, intended);
+    close(only_for_the_agent[0]);
+    close(only_for_the_agent[1]);
+}
+
+QTEST_GUILESS_MAIN(TestArbiter)
+#include "test_arbiter.moc"

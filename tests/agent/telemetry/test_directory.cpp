@@ -1,0 +1,159 @@
+// Registering instruments: found again, refused with reasons, safe against processes that die in the middle.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <QtTest>
+#include <cmath>
+#include <cstring>
+#include <functional>
+
+#include "tests/agent/telemetry/totals.hpp"
+
+using namespace signalbox;
+
+Q_DECLARE_METATYPE(std::function<void(telemetry::DirectoryEntry&)>)
+
+class TestDirectory : public QObject {
+    Q_OBJECT
+private slots:
+    void the_same_name_and_labels_are_one_instrument();
+    void bad_names_and_kinds_are_refused_with_the_name();
+    void a_full_directory_says_which_limit_to_raise();
+    void a_failed_registration_leaves_its_place_to_the_next();
+    void registering_after_the_fork_agrees_between_processes();
+    void a_dead_claimant_blocks_nobody();
+    void damaged_entries_are_not_believed_data();
+    void damaged_entries_are_not_believed();
+};
+
+void TestDirectory::the_same_name_and_labels_are_one_instrument() {
+    Telemetry telemetry({.group = "test", .max_workers = 1});
+    tests::occupy(telemetry, 0, 1);
+    telemetry.attach(0);
+    Counter a(telemetry, "letters_total", "Letters", {{"kind", "ham"}});
+    Counter b(telemetry, "letters_total", "Letters", {{"kind", "ham"}});
+    Counter c(telemetry, "letters_total", "Letters", {{"kind", "spam"}});
+    a.add(1);
+    b.add(2);
+    c.add(4);
+    telemetry::SegmentView view(telemetry.segment().descriptor());
+    telemetry::Collector collector(view);
+    const auto instruments = collector.new_instruments();
+    QCOMPARE(instruments.size(), 2u);
+    QCOMPARE(instruments[1].labels.at(0).second, std::string("spam"));
+    const wire::Tick tick = collector.collect();
+    QCOMPARE(std::get<wire::CounterDelta>(tick.series.at(0).samples.at(0).value).increase, 3u);
+}
+
+void TestDirectory::bad_names_and_kinds_are_refused_with_the_name() {
+    Telemetry telemetry({.group = "test", .max_workers = 1});
+    const auto message = [](auto&& make) {
+        try {
+            make();
+        } catch (const std::invalid_argument& error) {
+            return std::string(error.what());
+        }
+        return std::string("accepted");
+    };
+    Gauge taken(telemetry, "taken_total", "");
+    QVERIFY(message([&] { Gauge(telemetry, "9lives", ""); }).find("9lives") != std::string::npos);
+    QVERIFY(message([&] { Gauge(telemetry, "", ""); }) != "accepted");
+    QVERIFY(message([&] { Counter(telemetry, "letters", ""); }).find("letters_total") != std::string::npos);
+    QVERIFY(message([&] { Counter(telemetry, "taken_total", ""); }).find("another kind") !=
+            std::string::npos);
+    QVERIFY(message([&] { Gauge(telemetry, std::string(200, 'a'), ""); }).find("at most 95") !=
+            std::string::npos);
+    QVERIFY(message([&] {
+                Gauge(telemetry, "labelled", "", Gauge::Merge::sum, {{"a-b", "c"}});
+            }).find("a-b") != std::string::npos);
+}
+
+void TestDirectory::a_full_directory_says_which_limit_to_raise() {
+    Telemetry telemetry({.group = "test", .max_workers = 1, .instruments = 2, .distributions = 1});
+    Distribution first(telemetry, "first_bytes", "", "bytes");
+    try {
+        Distribution second(telemetry, "second_bytes", "", "bytes");
+        QFAIL("accepted");
+    } catch (const std::length_error& error) {
+        QVERIFY(std::string(error.what()).find("TelemetryOptions::distributions") != std::string::npos);
+    }
+    Gauge second(telemetry, "second", "");
+    try {
+        Gauge third(telemetry, "third", "");
+        QFAIL("accepted");
+    } catch (const std::length_error& error) {
+        QVERIFY(std::string(error.what()).find("TelemetryOptions::instruments") != std::string::npos);
+    }
+}
+
+void TestDirectory::a_failed_registration_leaves_its_place_to_the_next() {
+    Telemetry telemetry({.group = "test", .max_workers = 1});
+    QVERIFY_EXCEPTION_THROWN(Gauge(telemetry, "boxes", std::string(500, 'x')), std::invalid_argument);
+    Gauge boxes(telemetry, "boxes", "short");
+    telemetry::SegmentView view(telemetry.segment().descriptor());
+    QCOMPARE(view.entry(0)->instrument.help, std::string("short"));
+}
+
+void TestDirectory::registering_after_the_fork_agrees_between_processes() {
+    Telemetry telemetry({.group = "test", .max_workers = 4});
+    std::vector<pid_t> children;
+    for (int child = 0; child < 8; ++child) {
+        const pid_t pid = fork();
+        if (pid == 0) {
+            for (int i = 0; i < 50; ++i)
+                Counter(telemetry, "c" + std::to_string((i + child * 7) % 50) + "_total", "");
+            _exit(0);
+        }
+        children.push_back(pid);
+    }
+    for (const pid_t pid : children) {
+        int status = 0;
+        waitpid(pid, &status, 0);
+        QCOMPARE(status, 0);
+    }
+    telemetry::SegmentView view(telemetry.segment().descriptor());
+    QCOMPARE(telemetry::Collector(view).new_instruments().size(), 50u);
+}
+
+void TestDirectory::a_dead_claimant_blocks_nobody() {
+    Telemetry telemetry({.group = "test", .max_workers = 1});
+    Gauge before(telemetry, "before", "");
+    telemetry.segment().entry(1).state.store(static_cast<std::uint32_t>(telemetry::EntryState::claimed));
+    Gauge after(telemetry, "after", "");
+    telemetry::SegmentView view(telemetry.segment().descriptor());
+    telemetry::Collector collector(view);
+    const auto instruments = collector.new_instruments();
+    QCOMPARE(instruments.size(), 2u);
+    QCOMPARE(instruments[1].name, std::string("after"));
+}
+
+void TestDirectory::damaged_entries_are_not_believed_data() {
+    using telemetry::DirectoryEntry;
+    QTest::addColumn<std::function<void(DirectoryEntry&)>>("damage");
+    const auto row = [](const char* name, std::function<void(DirectoryEntry&)> damage) {
+        QTest::newRow(name) << damage;
+    };
+    row("kind", [](DirectoryEntry& e) { e.kind = 77; });
+    row("aggregation", [](DirectoryEntry& e) { e.aggregation = 9; });
+    row("head beyond the lane", [](DirectoryEntry& e) { e.head_offset = UINT32_MAX & ~63u; });
+    row("head not aligned", [](DirectoryEntry& e) { e.head_offset = 4; });
+    row("buckets beyond the lane", [](DirectoryEntry& e) { e.buckets_offset = UINT32_MAX & ~4095u; });
+    row("buckets in the heads", [](DirectoryEntry& e) { e.buckets_offset = 0; });
+    row("no scale", [](DirectoryEntry& e) { e.ticks_per_unit = 0; });
+    row("scale not a number", [](DirectoryEntry& e) { e.ticks_per_unit = std::nan(""); });
+    row("name without an end", [](DirectoryEntry& e) { std::memset(e.name, 0xff, sizeof e.name); });
+}
+
+void TestDirectory::damaged_entries_are_not_believed() {
+    QFETCH(std::function<void(telemetry::DirectoryEntry&)>, damage);
+    Telemetry telemetry({.group = "test", .max_workers = 1});
+    Distribution sizes(telemetry, "letter_bytes", "", "bytes");
+    telemetry::SegmentView view(telemetry.segment().descriptor());
+    QVERIFY(view.entry(0));
+    damage(telemetry.segment().entry(0));
+    QVERIFY(!view.entry(0));
+    QVERIFY(telemetry::Collector(view).new_instruments().empty());
+}
+
+QTEST_GUILESS_MAIN(TestDirectory)
+#include "test_directory.moc"

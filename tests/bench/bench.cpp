@@ -1,0 +1,118 @@
+#include "tests/bench/bench.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+namespace bench {
+
+namespace {
+
+/// One line that is written over, and nothing where nobody would see it.
+void show_progress(const std::string& text) {
+    if (isatty(STDERR_FILENO)) std::cerr << "\r\033[K" << text << std::flush;
+}
+
+}  // namespace
+
+double Side::median() const {
+    std::vector<double> sorted = values;
+    std::sort(sorted.begin(), sorted.end());
+    const std::size_t middle = sorted.size() / 2;
+    return sorted.size() % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+double Side::min() const {
+    return *std::min_element(values.begin(), values.end());
+}
+double Side::max() const {
+    return *std::max_element(values.begin(), values.end());
+}
+
+Suite::Suite(std::string name, int argc, char** argv, unsigned default_repetitions)
+    : name_(std::move(name)), repetitions_(default_repetitions) {
+    CLI::App app{"Measures ours beside a peer, in turns.", "bench_" + name_};
+    app.add_option("--repetitions", repetitions_, "Of each side")
+        ->check(CLI::Range(1u, 1000u))
+        ->capture_default_str();
+    app.add_option("--only", only_, "Only what has this in its name");
+    app.add_option("--json", json_file_, "Write the figures to this file")->type_name("FILE");
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        std::exit(app.exit(error) == 0 ? 0 : 2);
+    }
+}
+
+bool Suite::wants(const std::vector<Metric>& metrics) const {
+    return std::any_of(metrics.begin(), metrics.end(),
+                       [this](const Metric& metric) { return metric.name.find(only_) != std::string::npos; });
+}
+
+void Suite::compare(const std::vector<Metric>& metrics, const std::string& peer_name, const Run& ours,
+                    const Run& peer) {
+    if (!wants(metrics)) return;
+    const std::size_t first = rows_.size();
+    for (const Metric& metric : metrics)
+        rows_.push_back({metric, peer_name, {}, {}});
+    const auto keep = [&](const std::vector<double>& values, Side Row::*side) {
+        for (std::size_t i = 0; i < metrics.size(); ++i)
+            (rows_[first + i].*side).values.push_back(values.at(i));
+    };
+    for (unsigned repetition = 1; repetition <= repetitions_; ++repetition) {
+        show_progress(fmt::format("{}: {} of {} ", metrics.front().name, repetition, repetitions_));
+        keep(ours(), &Row::ours);
+        keep(peer(), &Row::peer);
+    }
+    show_progress("");
+}
+
+void Suite::compare(const std::string& name, const std::string& unit, const std::string& peer_name,
+                    const std::function<double()>& ours, const std::function<double()>& peer) {
+    const auto one = [](const std::function<double()>& run) {
+        return [&run] { return std::vector<double>{run()}; };
+    };
+    compare({{name, unit}}, peer_name, one(ours), one(peer));
+}
+
+std::string Suite::to_json() const {
+    auto list = nlohmann::json::array();
+    for (const Row& row : rows_)
+        list.push_back({{"name", row.metric.name},
+                        {"value", row.ours.median()},
+                        {"unit", row.metric.unit},
+                        {"min", row.ours.min()},
+                        {"max", row.ours.max()},
+                        {"peer", row.peer_name},
+                        {"peer_value", row.peer.median()},
+                        {"ratio", row.ours.median() / row.peer.median()}});
+    return list.dump(2) + "\n";
+}
+
+int Suite::finish() const {
+    std::cout << fmt::format("{:<28} {:>12} {:>24} {:<6} {:>12} {:>24} {:>7}  {}\n",
+                             "median of " + std::to_string(repetitions_), "ours", "min … max", "unit", "peer",
+                             "min … max", "ratio", "the peer");
+    const auto range = [](const Side& side) {
+        return fmt::format("{:.2f} … {:.2f}", side.min(), side.max());
+    };
+    for (const Row& row : rows_)
+        std::cout << fmt::format("{:<28} {:>12.2f} {:>24} {:<6} {:>12.2f} {:>24} {:>7.3f}  {}\n",
+                                 row.metric.name, row.ours.median(), range(row.ours), row.metric.unit,
+                                 row.peer.median(), range(row.peer), row.ours.median() / row.peer.median(),
+                                 row.peer_name);
+    if (json_file_.empty()) return 0;
+    std::ofstream file(json_file_);
+    file << to_json() << std::flush;
+    if (file) return 0;
+    std::cerr << "bench_" << name_ << ": cannot write '" << json_file_ << "'\n";
+    return 1;
+}
+
+}  // namespace bench

@@ -1,0 +1,57 @@
+#include "tests/bench/wrk.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <stdexcept>
+
+namespace bench {
+
+namespace {
+
+[[noreturn]] void refuse(const std::string& report) {
+    throw std::runtime_error("wrk did not go well:\n" + report);
+}
+
+/// The number behind `label`, with the unit of time that follows it, in milliseconds.
+double milliseconds_behind(const std::string& report, const std::string& label) {
+    const std::size_t at = report.find(label);
+    if (at == std::string::npos) refuse(report);
+    std::size_t used = 0;
+    const std::string rest = report.substr(at + label.size());
+    const double number = std::stod(rest, &used);
+    const std::string unit = rest.substr(used, 2);
+    return unit == "us"     ? number / 1000
+           : unit == "ms"   ? number
+           : unit[0] == 's' ? number * 1000
+                            : number * 60'000;
+}
+
+}  // namespace
+
+WrkResult parse_wrk(const std::string& report) {
+    for (const char* failure : {"Socket errors", "Non-2xx", "unable to connect"})
+        if (report.find(failure) != std::string::npos) refuse(report);
+    const std::size_t requests = report.find(" requests in ");
+    const std::size_t rate = report.find("Requests/sec:");
+    if (requests == std::string::npos || rate == std::string::npos) refuse(report);
+    WrkResult result;
+    result.requests = std::stoull(report.substr(report.rfind('\n', requests) + 1));
+    result.requests_per_second = std::stod(report.substr(rate + 13));
+    result.p99_milliseconds = milliseconds_behind(report, " 99% ");
+    return result;
+}
+
+WrkResult run_wrk(const std::string& url, unsigned seconds) {
+    const std::string command = fmt::format("wrk -t1 -c64 -d{}s --latency {} 2>&1", seconds, url);
+    FILE* pipe = popen(command.c_str(), "r");
+    if (!pipe) throw std::runtime_error("cannot run wrk");
+    std::string report;
+    char chunk[4096];
+    while (const std::size_t bytes = fread(chunk, 1, sizeof chunk, pipe))
+        report.append(chunk, bytes);
+    if (pclose(pipe) != 0) refuse(report);
+    return parse_wrk(report);
+}
+
+}  // namespace bench

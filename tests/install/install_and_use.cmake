@@ -1,0 +1,22 @@
+# Run by CTest: install to a scratch prefix, configure and build the consumer there, ask it what it is.
+set(scratch ${BUILD_DIR}/install_and_use)
+file(REMOVE_RECURSE ${scratch})
+function(run)
+    execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
+    if(NOT status EQUAL 0)
+        message(FATAL_ERROR "${ARGN}\n${output}")
+    endif()
+endfunction()
+
+run(${CMAKE_COMMAND} --install ${BUILD_DIR} --prefix ${scratch}/prefix)
+if(SANITIZE)
+    set(flags "${CXX_FLAGS} -fsanitize=${SANITIZE}")
+endif()
+run(${CMAKE_COMMAND} -G Ninja -S ${CONSUMER} -B ${scratch}/build -DCMAKE_PREFIX_PATH=${scratch}/prefix
+    -DHELLO=${SOURCE_DIR}/agent/examples/hello.cpp "-DCMAKE_CXX_FLAGS=${flags}")
+run(${CMAKE_COMMAND} --build ${scratch}/build)
+run(${scratch}/build/instruments)
+if(NOT EXISTS ${scratch}/build/hello)
+    message(FATAL_ERROR "the installed package built no server")
+endif()
+file(REMOVE_RECURSE ${scratch})
