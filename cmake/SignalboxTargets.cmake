@@ -66,6 +66,11 @@ function(signalbox_install)
         DESTINATION ${directory})
 endfunction()
 
+# For static libraries full of Asio or Beast. (Not for programs: they are compiled as -fPIE, the header as -fPIC.)
+function(signalbox_precompiled_asio target)
+    target_precompile_headers(${target} REUSE_FROM signalbox_asio)
+endfunction()
+
 # signalbox_test(NAME SOURCES... LIBRARIES ...): a QtTest program `test_NAME`, run by CTest as NAME.
 # QT_QPA_PLATFORM is offscreen; a test that hangs is ended after TIMEOUT seconds (120).
 function(signalbox_test name)

@@ -115,7 +115,7 @@ void AcceptThread::accept_one() {
             return;
         case EMFILE:
         case ENFILE:
-            return out_of_descriptors();
+            return give_up_reserve();
         default:
             std::this_thread::sleep_for(10ms);  // the network's errors pass; memory may come back
     }
@@ -124,6 +124,7 @@ void AcceptThread::accept_one() {
 void AcceptThread::take(int descriptor, const sockaddr_storage& peer) {
     const std::uint64_t now = telemetry::monotonic_ns();
     metrics_.accepted.add();
+    if (!restore_reserve()) return turn_away_and_keep_the_place(descriptor);
     if (queue_.push({descriptor, now, peer})) return;
     metrics_.shed_queue_full.add();
     turn_away(descriptor, now);
@@ -135,24 +136,35 @@ void AcceptThread::turn_away(int descriptor, std::uint64_t now) {
     lingering_.add(descriptor, now);
 }
 
-/// Without a descriptor nothing can be accepted and accept4 fails at once for as long as somebody waits. The
-/// reserve makes room for one: it is answered and closed.
-void AcceptThread::out_of_descriptors() {
-    if (reserve_ >= 0) ::close(reserve_);
-    const int descriptor = ::accept4(listener_.socket, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (descriptor >= 0) {
-        metrics_.accepted.add();
-        metrics_.shed_no_descriptors.add();
-        queue_.count_shed();
-        send_unavailable(descriptor);
-        ::shutdown(descriptor, SHUT_WR);
-        char waste[4096];
-        while (::recv(descriptor, waste, sizeof waste, MSG_DONTWAIT) > 0) {
-        }
-        ::close(descriptor);
+/// Without a free descriptor accept4 fails at once, even while nobody waits. The reserve makes room for one.
+void AcceptThread::give_up_reserve() {
+    if (reserve_ < 0) {
+        // Another thread was quicker to take its place. Nobody can be answered until something is closed.
+        std::this_thread::sleep_for(10ms);
+        return;
     }
-    reserve_ = open_reserve();
-    if (reserve_ < 0) std::this_thread::sleep_for(10ms);
+    ::close(reserve_);
+    reserve_ = -1;
+}
+
+/// True if there is a reserve again, that is: if the descriptor that has just been accepted was not the last.
+bool AcceptThread::restore_reserve() {
+    if (reserve_ < 0) reserve_ = open_reserve();
+    return reserve_ >= 0;
+}
+
+/// Answers and closes at once, without lingering: the next one that waits needs the same place. If another
+/// thread takes it first, reserve_ stays empty, and the next descriptor that comes free becomes the reserve.
+void AcceptThread::turn_away_and_keep_the_place(int descriptor) {
+    metrics_.shed_no_descriptors.add();
+    queue_.count_shed();
+    send_unavailable(descriptor);
+    ::shutdown(descriptor, SHUT_WR);
+    char waste[4096];
+    while (::recv(descriptor, waste, sizeof waste, MSG_DONTWAIT) > 0) {
+    }
+    ::close(descriptor);
+    restore_reserve();
 }
 
 bool AcceptThread::let_others_go_first() const {

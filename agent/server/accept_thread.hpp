@@ -3,6 +3,11 @@
 //
 // What does not fit into the queue is shed here and now: a 503 that says when to come back, then a short
 // linger.
+//
+// A connection is served only while a descriptor is in reserve. When the process has no other left, the
+// reserve's place takes those that wait, one after another: each is answered 503 and closed. The first
+// descriptor that comes free, whoever frees it, is the reserve again, and from then on connections are
+// served.
 #pragma once
 
 #include <atomic>
@@ -37,7 +42,9 @@ private:
     void accept_one();
     void take(int descriptor, const sockaddr_storage& peer);
     void turn_away(int descriptor, std::uint64_t now);
-    void out_of_descriptors();
+    void give_up_reserve();
+    bool restore_reserve();
+    void turn_away_and_keep_the_place(int descriptor);
     bool let_others_go_first() const;
 
     const HttpListener& listener_;
@@ -45,7 +52,7 @@ private:
     LoadView load_;
     ServerMetrics& metrics_;
     LingeringSockets lingering_;
-    int reserve_;  ///< a descriptor to give up when there is no other to accept with
+    int reserve_;  ///< a descriptor to give up when there is no other to accept with; -1: given up
     std::atomic<bool> stopping_{false};
     std::atomic<bool> stopped_{false};
     std::thread thread_;  ///< last: it uses the rest

@@ -122,7 +122,7 @@ auto HttpConnection<Stream>::advance(std::uint64_t& now) -> Next {
                 if (!begin_body(now)) return Next::linger;
                 break;
             case RequestParser::Status::refused:
-                return refuse(parser_.refusal(), now);
+                return refuse(parser_.refusal());
             case RequestParser::Status::complete:
                 const Next next = answer(now);
                 if (next != Next::advance) return next;
@@ -156,12 +156,13 @@ void HttpConnection<Stream>::follow(std::uint64_t now) {
 
 /// False if the request is answered without its body.
 template <class Stream>
-bool HttpConnection<Stream>::begin_body(std::uint64_t now) {
+bool HttpConnection<Stream>::begin_body(std::uint64_t& now) {
     enter(Phase::body, now);
     if (!parser_.expects_continue()) return true;
     request_began_ = now;
     const Router::Match match = listener_->router.match(request_);
     if (!match.endpoint) {
+        now = telemetry::monotonic_ns();
         respond(no_route(match),
                 {.version = request_.version, .keep_alive = false, .head = request_.method == "HEAD"}, now);
         return false;
@@ -179,7 +180,10 @@ auto HttpConnection<Stream>::answer(std::uint64_t& now) -> Next {
     framing_ = {
         .version = request_.version, .keep_alive = parser_.keep_alive(), .head = request_.method == "HEAD"};
     const Router::Match match = listener_->router.match(request_);
-    if (!match.endpoint) return respond(no_route(match), framing_, now);
+    if (!match.endpoint) {
+        now = telemetry::monotonic_ns();
+        return respond(no_route(match), framing_, now);
+    }
 
     constexpr std::size_t kShownPath = 70;
     what_.assign(request_.method)
@@ -237,8 +241,15 @@ Response HttpConnection<Stream>::handler_failed(const std::exception_ptr& failur
     return plain(500, {});
 }
 
+/// The answer to a request that has come as far as it is read: it has a duration.
 template <class Stream>
 auto HttpConnection<Stream>::respond(Response response, Framing framing, std::uint64_t now) -> Next {
+    context_.metrics.request_duration.record(std::chrono::nanoseconds(now - request_began_));
+    return put_out(std::move(response), framing);
+}
+
+template <class Stream>
+auto HttpConnection<Stream>::put_out(Response response, Framing framing) -> Next {
     const bool client_stays = framing.keep_alive;
     // While requests wait in the buffer they are answered, even if the worker drains.
     if (response.close || (context_.draining && input_.empty())) framing.keep_alive = false;
@@ -256,7 +267,6 @@ auto HttpConnection<Stream>::respond(Response response, Framing framing, std::ui
     }
     context_.seat.count_request();
     context_.metrics.requests(response.status).add();
-    context_.metrics.request_duration.record(std::chrono::nanoseconds(now - request_began_));
     parser_.reset();
     if (request_.body.capacity() > kKeptBody) request_.body = std::string();
     if (framing.keep_alive) return Next::advance;
@@ -264,11 +274,11 @@ auto HttpConnection<Stream>::respond(Response response, Framing framing, std::ui
     return client_stays || !input_.empty() ? Next::linger : Next::close;
 }
 
+/// What was refused never was a whole request: it is counted, but there is no time that it took.
 template <class Stream>
-auto HttpConnection<Stream>::refuse(const Refusal& refusal, std::uint64_t now) -> Next {
+auto HttpConnection<Stream>::refuse(const Refusal& refusal) -> Next {
     context_.metrics.refused_requests.add();
-    request_began_ = now;
-    respond(plain(refusal.status, refusal.reason), {.version = 11, .keep_alive = false, .head = false}, now);
+    put_out(plain(refusal.status, refusal.reason), {.version = 11, .keep_alive = false, .head = false});
     return Next::linger;
 }
 
@@ -336,7 +346,7 @@ template <class Stream>
 void HttpConnection<Stream>::deadline_passed(std::uint64_t now) {
     const auto self = this->shared_from_this();
     if (phase_ != Phase::header && phase_ != Phase::body) return finish(Next::close, now);
-    next_ = refuse({408, "the request took too long"}, now);
+    next_ = refuse({408, "the request took too long"});
     if (write_out(now)) finish(next_, now);
 }
 

@@ -56,14 +56,15 @@ private:
     std::string_view rest_of_head() const;
     std::string_view rest_of_body() const;
 
-    bool begin_body(std::uint64_t now);
+    bool begin_body(std::uint64_t& now);
     Next answer(std::uint64_t& now);
     Response call(const Handler& handler, std::uint64_t now);
     void dispatch(std::uint64_t now);
     void dispatched(const std::exception_ptr& failure, Response response);
     Response handler_failed(const std::exception_ptr& failure);
     Next respond(Response response, Framing framing, std::uint64_t now);
-    Next refuse(const Refusal& refusal, std::uint64_t now);
+    Next put_out(Response response, Framing framing);
+    Next refuse(const Refusal& refusal);
     void finish(Next how, std::uint64_t now);
 
     WorkerContext& context_;

@@ -19,8 +19,10 @@ struct ServerMetrics {
     Counter shed_deadline;
     Counter shed_no_descriptors;
     Gauge open;
-    Duration request_duration;  ///< from the whole request to the whole response, without the time to send it
-    Duration queue_wait;        ///< from accept to the event loop
+    /// From the whole request to the whole response, without the time to send it. Not of requests that were
+    /// refused while they came in.
+    Duration request_duration;
+    Duration queue_wait;  ///< from accept to the event loop
 
 private:
     Counter requests_[4];

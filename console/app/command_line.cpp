@@ -57,6 +57,8 @@ CommandLine parseCommandLine(const QStringList& arguments) {
                                   QStringLiteral("WxH"));
     const QCommandLineOption view(QStringLiteral("view"), tr("overview, workers or events."),
                                   QStringLiteral("VIEW"));
+    const QCommandLineOption span(QStringLiteral("span"), tr("Minutes that the charts show: 1, 5 or 10 (5)."),
+                                  QStringLiteral("MINUTES"));
     const QCommandLineOption select(
         QStringLiteral("select"), tr("Narrow the view to the worker in this slot."), QStringLiteral("SLOT"));
     const QCommandLineOption screenshot(QStringLiteral("screenshot"),
@@ -73,7 +75,7 @@ CommandLine parseCommandLine(const QStringList& arguments) {
         QStringLiteral("check"),
         tr("Say what each agent reports, and exit; non-zero if one cannot be reached."));
     parser.addOptions(
-        {connections, ca, cert, key, theme, size, view, select, screenshot, after, cycle, check});
+        {connections, ca, cert, key, theme, size, view, span, select, screenshot, after, cycle, check});
 
     CommandLine line;
     const auto wrong = [&](const QString& why) {
@@ -110,6 +112,12 @@ CommandLine parseCommandLine(const QStringList& arguments) {
         if (!parsed)
             return wrong(tr("--view: '%1' is none of overview, workers, events.").arg(parser.value(view)));
         line.view = *parsed;
+    }
+    if (parser.isSet(span)) {
+        const int minutes = parser.value(span).toInt();
+        if (minutes != 1 && minutes != 5 && minutes != 10)
+            return wrong(tr("--span: '%1' is none of 1, 5, 10.").arg(parser.value(span)));
+        line.span = minutes;
     }
     if (parser.isSet(after)) {
         bool ok = false;

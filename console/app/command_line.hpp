@@ -19,6 +19,7 @@ struct CommandLine {
     std::chrono::milliseconds after{5000};
     QSize size{1280, 800};
     std::optional<Theme::Choice> theme;
+    std::optional<int> span;  ///< minutes shown: 1, 5 or 10
     std::optional<std::uint32_t> select;
     std::optional<std::uint32_t> cycle;
 

@@ -56,6 +56,7 @@ int main(int argc, char** argv) {
     MainWindow window(theme);
     window.resize(line.size);
     window.showView(line.view);
+    if (line.span) window.showSpan(*line.span);
     for (const auto& connection : line.connections)
         window.connectTo(connection);
     // The first is the one to look at.

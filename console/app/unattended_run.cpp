@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 constexpr auto kConnectLimit = 15s;
 constexpr auto kActionLimit = 20s;
 /// From the agent's answer until its first events are on the screen.
-constexpr auto kAfterAction = 1500ms;
+constexpr auto kAfterAction = 2500ms;
 
 }  // namespace
 
@@ -68,6 +68,8 @@ void UnattendedRun::cycle() {
                         .arg(window_.currentAgent()->whyNoActions()));
     connect(&window_.actions(), &WorkerActions::finished, this, [this](bool ok, const QString& text) {
         if (!ok) return fail(text);
+        // The picture is of the whole group, with the cycle's events below.
+        window_.selectWorker(std::nullopt);
         QTimer::singleShot(kAfterAction, this, &UnattendedRun::capture);
     });
     connect(&givingUp_, &QTimer::timeout, this, [this] { fail(tr("The agent did not answer.")); });

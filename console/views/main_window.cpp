@@ -417,6 +417,12 @@ void MainWindow::showView(View view) {
         action->setChecked(action->data().toInt() == static_cast<int>(view));
 }
 
+void MainWindow::showSpan(int minutes) {
+    for (auto* action : spans_->actions())
+        if (action->data().toInt() == minutes) action->setChecked(true);
+    overview_->setSpan(std::chrono::minutes(minutes));
+}
+
 void MainWindow::refreshNow() {
     overview_->refreshNow();
 }

@@ -48,6 +48,8 @@ public:
     void selectWorker(std::optional<std::uint32_t> slot);
     std::optional<std::uint32_t> selectedWorker() const { return slot_; }
     void showView(View view);
+    /// The last `minutes` in the charts: 1, 5 or 10.
+    void showSpan(int minutes);
     WorkerActions& actions() const { return *workerActions_; }
     /// Draws what the pace would draw a moment later.
     void refreshNow();

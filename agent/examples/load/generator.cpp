@@ -82,8 +82,8 @@ void Generator::pump() {
 }
 
 void Generator::send(Clock::time_point intended, Clock::time_point now) {
-    Connection* connection = idle_.back();
-    idle_.pop_back();
+    Connection* connection = idle_.front();
+    idle_.pop_front();
     ++sent_;
     connection->perform(scenario_.next(), intended, now + options_.timeout);
 }

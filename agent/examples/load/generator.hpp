@@ -17,6 +17,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -67,8 +68,8 @@ private:
     boost::asio::steady_timer watch_;
 
     std::vector<std::shared_ptr<Connection>> connections_;
-    std::vector<Connection*> idle_;
-    std::vector<Connection*>
+    std::deque<Connection*> idle_;  ///< the one that has rested longest first, so that all take their turns
+    std::deque<Connection*>
         resting_;  ///< after a failure, in a closed loop, so as not to turn at full speed
     Clock::time_point begin_;
     Clock::time_point end_;

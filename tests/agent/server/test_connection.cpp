@@ -51,6 +51,7 @@ private slots:
     void answers_a_client_that_has_half_closed();
     void listens_on_a_unix_socket();
     void counts_requests_and_connections();
+    void every_answer_has_a_duration_and_a_refusal_has_none();
 
 private:
     std::string address() const { return worker_->address(); }
@@ -256,6 +257,23 @@ void ConnectionTest::counts_requests_and_connections() {
     QCOMPARE(worker_->seat().queues[0].pushed.load(), 1u);
     QCOMPARE(worker_->seat().queues[0].capacity.load(), 512u);
     QTRY_VERIFY(worker_->seat().open_files.load() > 5);
+}
+
+void ConnectionTest::every_answer_has_a_duration_and_a_refusal_has_none() {
+    QCOMPARE(ask(address(), get("/hello")).status, 200);
+    QCOMPARE(ask(address(), get("/slow?ms=20")).status, 200);
+    QCOMPARE(ask(address(), get("/fail")).status, 500);
+    QCOMPARE(ask(address(), get("/nowhere")).status, 404);
+    QCOMPARE(ask(address(), get("/echo")).status, 405);
+    const std::string fields = "Host: h\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n";
+    QCOMPARE(ask(address(), "POST /nowhere HTTP/1.1\r\n" + fields).status, 404);
+    QCOMPARE(ask(address(), "GET /hello HTTP/1.1\r\n\r\n").status, 400);
+    QCOMPARE(worker_->seat().requests.load(), 7u);
+    const auto durations = worker_->distribution("http_request_duration_seconds");
+    QCOMPARE(durations.count(), 6u);
+    QCOMPARE(durations.zeros(), 0u);
+    QVERIFY(durations.min().value() > 0);
+    QVERIFY(durations.max().value() >= 0.02);
 }
 
 QTEST_GUILESS_MAIN(ConnectionTest)

@@ -4,12 +4,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <stdexcept>
 #include <thread>
 
+#include "agent/telemetry/collector.hpp"
 #include "agent/telemetry/seat.hpp"
 #include "agent/telemetry/segment.hpp"
 
@@ -54,6 +56,12 @@ void WorkerProcesses::signal(unsigned index, int number) {
     ::kill(running_.at(index), number);
 }
 
+void WorkerProcesses::pause(unsigned index) {
+    signal(index, SIGSTOP);
+    int status = 0;
+    ::waitpid(running_.at(index), &status, WUNTRACED);
+}
+
 int WorkerProcesses::wait(unsigned index) {
     const pid_t pid = running_.at(index);
     for (int i = 0; i < 3000; ++i) {
@@ -86,6 +94,20 @@ std::uint64_t WorkerProcesses::waiting(unsigned index) {
 
 bool WorkerProcesses::is_ready(unsigned index) {
     return seat(index).phase.load() == static_cast<std::uint32_t>(telemetry::Phase::ready);
+}
+
+sketch::ExponentialHistogram WorkerProcesses::distribution(std::string_view name) {
+    const telemetry::SegmentView view(telemetry_.segment().descriptor());
+    telemetry::Collector collector(view);
+    const auto instruments = collector.new_instruments();
+    const auto wanted =
+        std::ranges::find_if(instruments, [&](const auto& instrument) { return instrument.name == name; });
+    sketch::ExponentialHistogram sum;
+    for (const wire::Series& series : collector.collect().series)
+        for (const wire::Sample& sample : series.samples)
+            if (sample.instrument == wanted->index)
+                sum.merge(std::get<sketch::ExponentialHistogram>(sample.value));
+    return sum;
 }
 
 namespace {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "agent/server/worker.hpp"
+#include "common/sketch/exponential_histogram.hpp"
 
 class WorkerProcesses {
 public:
@@ -25,6 +26,8 @@ public:
     /// Forks a worker into `seat` (0 … 3) and waits until it is ready.
     void start(unsigned seat = 0);
     void signal(unsigned seat, int number);
+    /// SIGSTOP; every thread of it stands still when this returns.
+    void pause(unsigned seat);
     /// The exit status; -1 if it was killed or does not end within 30 seconds.
     int wait(unsigned seat);
     int stop(unsigned seat);
@@ -32,6 +35,8 @@ public:
     const signalbox::telemetry::Seat& seat(unsigned index = 0);
     std::uint64_t waiting(unsigned index = 0);
     bool is_ready(unsigned index = 0);
+    /// All that the workers have recorded in this distribution.
+    signalbox::sketch::ExponentialHistogram distribution(std::string_view name);
 
 private:
     signalbox::Telemetry telemetry_;
