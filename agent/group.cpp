@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <cstring>
 #include <stdexcept>
 
@@ -22,6 +23,14 @@ void check(const GroupOptions& options) {
     if (!options.agent_tls.address.empty() && options.agent_socket.empty())
         throw std::invalid_argument(
             "agent_tls needs agent_socket as well: the unix socket is how the host itself looks in");
+}
+
+/// Of an address as bound: "127.0.0.1:8080", "[::1]:8080".
+std::uint32_t port_of(std::string_view address) {
+    address.remove_prefix(address.rfind(':') + 1);
+    std::uint32_t port = 0;
+    std::from_chars(address.data(), address.data() + address.size(), port);
+    return port;
 }
 
 }  // namespace
@@ -75,6 +84,7 @@ void Group::Impl::publish(const server::HttpListener& listener) {
     telemetry::ListenerRecord& record = group.listeners[listener.index];
     std::strncpy(record.protocol, "http", sizeof record.protocol - 1);
     std::strncpy(record.address, listener.address.c_str(), sizeof record.address - 1);
+    if (!listener.is_unix) record.port.store(port_of(listener.address), std::memory_order_relaxed);
     record.backlog_limit.store(static_cast<std::uint32_t>(listener.options.backlog),
                                std::memory_order_relaxed);
     record.used.store(1, std::memory_order_release);

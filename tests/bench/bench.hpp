@@ -1,9 +1,9 @@
 // Measuring ours beside a peer, fairly: in turns, several times, with medians.
 //
 //     int main(int argc, char** argv) {
-//         bench::Suite suite("record", argc, argv);                  // --repetitions N, --only NAME, --json
-//         FILE suite.compare("counter_add", "ns", "prometheus-cpp", [&] { return ours(); }, [&] { return
-//         theirs(); }); return suite.finish();                                     // the table, and FILE
+//         bench::Suite suite("record", argc, argv, 9);                  // --repetitions N, --only NAME, --json FILE
+//         suite.compare("counter_add", "ns", "prometheus-cpp", [&] { return ours(); }, [&] { return theirs(); });
+//         return suite.finish();                                        // the table, and FILE
 //     }
 //
 // What disturbs a machine comes and goes over seconds; taking turns spreads it over both sides. The ratio is

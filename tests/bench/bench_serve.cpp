@@ -16,6 +16,7 @@
 
 #include "tests/bench/bench.hpp"
 #include "tests/bench/child.hpp"
+#include "tests/bench/temporary_directory.hpp"
 #include "tests/bench/wrk.hpp"
 
 namespace {
@@ -27,25 +28,6 @@ using asio::ip::tcp;
 
 constexpr unsigned kWarmUpSeconds = 1;
 constexpr unsigned kSeconds = 3;
-
-class TemporaryDirectory {
-public:
-    TemporaryDirectory() {
-        std::string name = (fs::temp_directory_path() / "bench_serve.XXXXXX").string();
-        if (!mkdtemp(name.data())) throw std::runtime_error("cannot create a temporary directory");
-        path_ = name;
-    }
-    ~TemporaryDirectory() {
-        std::error_code ignored;
-        fs::remove_all(path_, ignored);
-    }
-    TemporaryDirectory(const TemporaryDirectory&) = delete;
-    TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-    const fs::path& path() const { return path_; }
-
-private:
-    fs::path path_;
-};
 
 /// A server under measurement, and where it listens.
 struct Server {
@@ -135,7 +117,7 @@ void expect_hello(const Server& server) {
 
 /// Requests per second, p99 in ms, µs of CPU per request.
 std::vector<double> measure(Server (*start)(const fs::path&)) {
-    const TemporaryDirectory directory;
+    const bench::TemporaryDirectory directory;
     const Server server = start(directory.path());
     expect_hello(server);
     bench::run_wrk(server.url(), kWarmUpSeconds);

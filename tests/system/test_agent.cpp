@@ -1,6 +1,8 @@
 // The agent may die at any time: no request notices, and whoever watches is back soon.
 #include <signal.h>
 
+#include <QJsonArray>
+#include <QJsonDocument>
 #include <QJsonObject>
 #include <QtTest>
 #include <atomic>
@@ -34,6 +36,7 @@ class TestAgent : public QObject {
 private slots:
     void killing_the_agent_fails_no_request_and_clients_come_back();
     void its_socket_is_private_and_its_pages_are_served();
+    void the_kernels_backlog_is_known();
     void the_command_line_tool_shows_and_acts();
 };
 
@@ -76,6 +79,21 @@ void TestAgent::its_socket_is_private_and_its_pages_are_served() {
         QCOMPARE(QProcess::execute("curl", {"-fsS", "-o", "/dev/null", "--unix-socket", group.agent_socket(),
                                             QString("http://localhost") + path}),
                  0);
+}
+
+void TestAgent::the_kernels_backlog_is_known() {
+    RunningGroup group(1, {"--quiet"});
+    QVERIFY2(group.failure().isEmpty(), qPrintable(group.failure()));
+    QProcess curl;
+    curl.start("curl",
+               {"-fsS", "--unix-socket", group.agent_socket(), "-d",
+                R"({"jsonrpc": "2.0", "id": 1, "method": "listeners.list"})", "http://localhost/rpc"});
+    curl.waitForFinished();
+    const QJsonObject answer = QJsonDocument::fromJson(curl.readAllStandardOutput()).object();
+    const QJsonObject listener = answer["result"].toObject()["listeners"].toArray().at(0).toObject();
+    QCOMPARE("http://" + listener["address"].toString(), group.url());
+    QVERIFY(listener["backlog"].isDouble());
+    QCOMPARE(listener["backlog"].toInt(), 0);
 }
 
 void TestAgent::the_command_line_tool_shows_and_acts() {

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "http_client.hpp"
+#include "server_test_main.hpp"
 #include "worker_process.hpp"
 
 using namespace signalbox;
@@ -276,5 +277,5 @@ void ConnectionTest::every_answer_has_a_duration_and_a_refusal_has_none() {
     QVERIFY(durations.max().value() >= 0.02);
 }
 
-QTEST_GUILESS_MAIN(ConnectionTest)
+SERVER_TEST_MAIN(ConnectionTest)
 #include "test_connection.moc"

@@ -2,6 +2,7 @@
 #include <chrono>
 
 #include "http_client.hpp"
+#include "server_test_main.hpp"
 #include "worker_process.hpp"
 
 using namespace signalbox;
@@ -108,5 +109,5 @@ void DeadlinesTest::a_slow_handler_has_no_deadline() {
     QCOMPARE(ask(worker.address(), "GET /slow?ms=1000 HTTP/1.1\r\nHost: h\r\n\r\n").status, 200);
 }
 
-QTEST_GUILESS_MAIN(DeadlinesTest)
+SERVER_TEST_MAIN(DeadlinesTest)
 #include "test_deadlines.moc"

@@ -1,9 +1,15 @@
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <QTest>
+#include <algorithm>
 #include <atomic>
+#include <system_error>
 #include <thread>
 
 #include "http_client.hpp"
+#include "server_test_main.hpp"
 #include "worker_process.hpp"
 
 using namespace signalbox;
@@ -35,6 +41,61 @@ struct SteadyClient {
     std::atomic<bool> stop = false;
     std::atomic<int> served = 0;
     std::atomic<int> failed = 0;
+};
+
+/// Four of them, in a process of their own: this one has no threads, since it forks workers.
+class SteadyClients {
+public:
+    struct Counts {
+        int least_served = 0;  ///< by any of them
+        int failed = 0;        ///< of all
+    };
+
+    explicit SteadyClients(const std::string& address) {
+        if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel_) != 0)
+            throw std::system_error(errno, std::generic_category(), "socketpair");
+        process_ = ::fork();
+        if (process_ == 0) ::_exit(run(address));
+        ::close(channel_[1]);
+    }
+    ~SteadyClients() {
+        ::shutdown(channel_[0], SHUT_RDWR);  // closing is not enough: workers have inherited it
+        ::close(channel_[0]);
+        ::waitpid(process_, nullptr, 0);
+    }
+    SteadyClients(const SteadyClients&) = delete;
+    SteadyClients& operator=(const SteadyClients&) = delete;
+
+    Counts stop() {
+        ::shutdown(channel_[0], SHUT_WR);
+        Counts counts{.least_served = 0, .failed = -1};
+        if (::read(channel_[0], &counts, sizeof counts) != sizeof counts) counts.failed = -1;
+        return counts;
+    }
+
+private:
+    int run(const std::string& address) {
+        ::close(channel_[0]);
+        SteadyClient clients[4];
+        std::vector<std::thread> threads;
+        for (SteadyClient& client : clients)
+            threads.emplace_back([&] { client.run(address); });
+        char told_to_stop;
+        (void)!::read(channel_[1], &told_to_stop, 1);
+        for (SteadyClient& client : clients)
+            client.stop = true;
+        for (std::thread& thread : threads)
+            thread.join();
+        Counts counts{.least_served = clients[0].served, .failed = 0};
+        for (const SteadyClient& client : clients) {
+            counts.least_served = std::min(counts.least_served, client.served.load());
+            counts.failed += client.failed;
+        }
+        return ::write(channel_[1], &counts, sizeof counts) == sizeof counts ? 0 : 1;
+    }
+
+    int channel_[2];
+    pid_t process_;
 };
 
 }  // namespace
@@ -127,10 +188,7 @@ void DrainingTest::stops_at_once_when_told_to_quit() {
 void DrainingTest::cycling_under_load_fails_no_request() {
     WorkerProcesses workers(test_router());
     workers.start(0);
-    SteadyClient steady[4];
-    std::vector<std::thread> threads;
-    for (SteadyClient& client : steady)
-        threads.emplace_back([&] { client.run(workers.address()); });
+    SteadyClients clients(workers.address());
     unsigned serving = 0;
     for (int cycle = 0; cycle < 6; ++cycle) {
         workers.start(1 - serving);
@@ -138,15 +196,10 @@ void DrainingTest::cycling_under_load_fails_no_request() {
         QCOMPARE(workers.stop(serving), 0);
         serving = 1 - serving;
     }
-    for (SteadyClient& client : steady)
-        client.stop = true;
-    for (std::thread& thread : threads)
-        thread.join();
-    for (const SteadyClient& client : steady) {
-        QVERIFY(client.served > 0);
-        QCOMPARE(client.failed.load(), 0);
-    }
+    const SteadyClients::Counts counts = clients.stop();
+    QVERIFY(counts.least_served > 0);
+    QCOMPARE(counts.failed, 0);
 }
 
-QTEST_GUILESS_MAIN(DrainingTest)
+SERVER_TEST_MAIN(DrainingTest)
 #include "test_draining.moc"

@@ -2,6 +2,7 @@
 #include <QTemporaryFile>
 #include <QTest>
 
+#include "server_test_main.hpp"
 #include "worker_process.hpp"
 
 using namespace signalbox;
@@ -80,5 +81,5 @@ void ForeignClientTest::gets_a_large_response() {
     QVERIFY(curl({url("/large")}) == QByteArray(8 << 20, 'x'));
 }
 
-QTEST_GUILESS_MAIN(ForeignClientTest)
+SERVER_TEST_MAIN(ForeignClientTest)
 #include "test_foreign_client.moc"

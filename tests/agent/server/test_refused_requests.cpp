@@ -3,6 +3,7 @@
 #include "agent/server/http_parser.hpp"
 #include "corpus/requests.hpp"
 #include "http_client.hpp"
+#include "server_test_main.hpp"
 #include "worker_process.hpp"
 
 using namespace signalbox;
@@ -84,5 +85,5 @@ void RefusedRequestsTest::nothing_after_a_refused_request_is_answered() {
     QVERIFY(client.ends());
 }
 
-QTEST_GUILESS_MAIN(RefusedRequestsTest)
+SERVER_TEST_MAIN(RefusedRequestsTest)
 #include "test_refused_requests.moc"

@@ -4,6 +4,7 @@
 #include <QTest>
 
 #include "http_client.hpp"
+#include "server_test_main.hpp"
 #include "worker_process.hpp"
 
 using namespace signalbox;
@@ -162,16 +163,20 @@ void SheddingTest::serves_again_when_descriptors_come_free() {
     WorkerProcesses worker(test_router());
     start_with_few_descriptors(worker);
     for (int round = 0; round < 5; ++round) {
+        const std::uint64_t served_before = worker.seat().queues[0].pushed.load();
         std::vector<HttpClient> clients;
         for (int i = 0; i < 60; ++i)
             clients.emplace_back(worker.address());
         QCOMPARE(clients.back().read().status, 503);
+        const std::uint64_t served = worker.seat().queues[0].pushed.load() - served_before;
+        QTRY_COMPARE_WITH_TIMEOUT(worker.seat().connections.load(), served, 20'000);
         clients.clear();
         QTRY_COMPARE_WITH_TIMEOUT(worker.seat().connections.load(), 0u, 20'000);
         for (int i = 0; i < 50; ++i)
             QCOMPARE(ask(worker.address(), kGetHello).status, 200);
+        QTRY_COMPARE_WITH_TIMEOUT(worker.seat().connections.load(), 0u, 20'000);
     }
 }
 
-QTEST_GUILESS_MAIN(SheddingTest)
+SERVER_TEST_MAIN(SheddingTest)
 #include "test_shedding.moc"
