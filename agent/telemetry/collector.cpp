@@ -117,7 +117,9 @@ std::vector<wire::Sample> Collector::samples(const Recorded& now, const Recorded
                 const DistributionTotals& then =
                     i < before.distributions.size() ? before.distributions[i] : none;
                 auto change = difference(now.distributions[i], then, known_[i].cell.units_per_tick);
-                if (!change.empty()) samples.push_back({instrument.index, std::move(change)});
+                // A tick that looks between a record's two stores sees a sum without a count, or finds it in the next.
+                if (!change.empty() || change.sum() != 0)
+                    samples.push_back({instrument.index, std::move(change)});
                 break;
             }
         }

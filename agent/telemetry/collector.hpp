@@ -54,7 +54,7 @@ private:
     void learn_instruments();
     bool take(Snapshot& snapshot) const;
     void add_lane(const std::byte* lane, Recorded& into, bool with_gauges) const;
-    /// `minus` is a sum of Recorded to subtract.
+    /// What changed; in the order of known_.
     std::vector<wire::Sample> samples(const Recorded& now, const Recorded& before, bool gauges) const;
     static void accumulate(Recorded& into, const Recorded& from);
     void fill_state(wire::Tick& tick) const;

@@ -61,7 +61,10 @@ void ExponentialHistogram::widen_extremes(double min, double max) {
 }
 
 void ExponentialHistogram::merge(const ExponentialHistogram& other) {
-    if (other.empty()) return;
+    if (other.empty()) {
+        sum_ += other.sum_;  // a delta may bring a sum whose count comes with the next
+        return;
+    }
     if (other.scale_ < scale_) *this = reduced_to(other.scale_);
     const bool extremes_known = (empty() || exact_min_) && other.exact_min_;
     add_buckets_of(other);

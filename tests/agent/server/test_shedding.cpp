@@ -50,6 +50,15 @@ bool is_idle(WorkerProcesses& worker, std::chrono::milliseconds during) {
     return processor_time(process) - before < during / 10;
 }
 
+/// -fsanitize=vptr opens a pipe to probe the memory of each vtable that it meets for the first time. Without a
+/// free descriptor it cannot, and reports "object has invalid vptr": a process that it checks must not run
+/// out.
+#ifdef SIGNALBOX_SANITIZES_VPTR
+#define SKIP_IF_DESCRIPTORS_MUST_NOT_RUN_OUT() QSKIP("the vptr sanitizer itself needs descriptors")
+#else
+#define SKIP_IF_DESCRIPTORS_MUST_NOT_RUN_OUT()
+#endif
+
 }  // namespace
 
 class SheddingTest : public QObject {
@@ -127,6 +136,7 @@ void SheddingTest::a_stuck_worker_leaves_connections_to_the_others() {
 }
 
 void SheddingTest::running_out_of_descriptors_is_answered() {
+    SKIP_IF_DESCRIPTORS_MUST_NOT_RUN_OUT();
     WorkerProcesses worker(test_router());
     start_with_few_descriptors(worker);
     std::vector<HttpClient> clients;
@@ -150,6 +160,7 @@ void SheddingTest::running_out_of_descriptors_is_answered() {
 }
 
 void SheddingTest::a_worker_without_descriptors_waits_idly() {
+    SKIP_IF_DESCRIPTORS_MUST_NOT_RUN_OUT();
     WorkerProcesses worker(test_router());
     start_with_few_descriptors(worker);
     std::vector<HttpClient> clients;
@@ -160,6 +171,7 @@ void SheddingTest::a_worker_without_descriptors_waits_idly() {
 }
 
 void SheddingTest::serves_again_when_descriptors_come_free() {
+    SKIP_IF_DESCRIPTORS_MUST_NOT_RUN_OUT();
     WorkerProcesses worker(test_router());
     start_with_few_descriptors(worker);
     for (int round = 0; round < 5; ++round) {

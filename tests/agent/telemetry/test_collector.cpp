@@ -15,6 +15,7 @@ private slots:
     void a_new_generation_in_the_same_seat_starts_from_zero();
     void absolute_equals_the_sum_of_all_ticks();
     void instruments_that_appear_later_are_announced_once();
+    void a_sum_and_its_count_may_come_with_different_ticks();
     void while_the_arbiter_folds_a_tick_is_empty_and_the_next_spans_both();
 };
 
@@ -116,6 +117,33 @@ void TestCollector::instruments_that_appear_later_are_announced_once() {
     const wire::Tick tick = collector.collect();
     QCOMPARE(collector.new_instruments().size(), 1u);
     QCOMPARE(std::get<wire::CounterDelta>(tick.series.at(0).samples.at(0).value).increase, 4u);
+}
+
+void TestCollector::a_sum_and_its_count_may_come_with_different_ticks() {
+    Fixture f;
+    tests::occupy(f.telemetry, 0, 1);
+    f.work(0, 1);
+    f.totals.collect();
+    const detail::DistributionCell cell{64, f.view.geometry().heads_bytes, 1};
+    detail::DistributionHead& head = cell.head(detail::lane().base);
+    detail::DistributionBuckets& buckets = cell.buckets(detail::lane().base);
+    QCOMPARE(head.sum_low.load(), 1u);
+    // As a tick sees it that looks between the two stores of a record …
+    head.max.store(700);
+    head.sum_low.store(1 + 700);
+    f.totals.collect();
+    detail::Bucket& bucket = buckets.counts[detail::bucket_of(cell, 700)];
+    bucket.store(1);
+    f.totals.collect();
+    QCOMPARE(f.totals.distribution("letter_bytes").count(), 2u);
+    QCOMPARE(f.totals.distribution("letter_bytes").sum(), 701.0);
+    // … and one that reads the sum before, and the buckets after a record.
+    bucket.store(2);
+    f.totals.collect();
+    head.sum_low.store(1 + 2 * 700);
+    f.totals.collect();
+    QCOMPARE(f.totals.distribution("letter_bytes").count(), 3u);
+    QCOMPARE(f.totals.distribution("letter_bytes").sum(), 1401.0);
 }
 
 void TestCollector::while_the_arbiter_folds_a_tick_is_empty_and_the_next_spans_both() {
