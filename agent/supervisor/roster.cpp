@@ -98,6 +98,7 @@ void Roster::note_ready(Worker& worker, std::uint64_t now) {
         dismiss(*predecessor, SIGTERM, now, slots_[slot].reason);
     worker.role = Role::serving;
     worker.kill_at_ns = 0;
+    sample_memory(worker);
     slots_[slot].cycling = false;
 }
 
@@ -191,13 +192,17 @@ void Roster::back_off(unsigned slot, std::uint64_t now) {
                              state.failures, (state.not_before_ns - now) / kMillisecond));
 }
 
+std::uint64_t Roster::sample_memory(const Worker& worker) {
+    const std::uint64_t resident = resident_bytes(worker.pid);
+    segment_.seat(worker.seat)->resident_bytes.store(resident, std::memory_order_relaxed);
+    return resident;
+}
+
 void Roster::sample(std::uint64_t now) {
     for (Worker& worker : workers_) {
         if (worker.role == Role::vacant) continue;
         telemetry::Seat& seat = *segment_.seat(worker.seat);
-        const std::uint64_t resident = resident_bytes(worker.pid);
-        seat.resident_bytes.store(resident, std::memory_order_relaxed);
-
+        const std::uint64_t resident = sample_memory(worker);
         const std::uint64_t beat = seat.heartbeat_monotonic_ns.load(std::memory_order_relaxed);
         const bool stalled = worker.role != Role::starting && now > beat + kStallAfter;
         if (stalled != worker.stalled)

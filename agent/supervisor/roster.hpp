@@ -96,6 +96,7 @@ private:
     void note_ready(Worker& worker, std::uint64_t now);
     void dismiss(Worker& worker, int signal, std::uint64_t now, std::string_view why);
     void enforce_deadline(Worker& worker, std::uint64_t now);
+    std::uint64_t sample_memory(const Worker& worker);
     void back_off(unsigned slot, std::uint64_t now);
     void publish();
     std::string name(const Worker& worker) const;
