@@ -69,8 +69,7 @@ private:
 
     std::vector<std::shared_ptr<Connection>> connections_;
     std::deque<Connection*> idle_;  ///< the one that has rested longest first, so that all take their turns
-    std::deque<Connection*>
-        resting_;  ///< after a failure, in a closed loop, so as not to turn at full speed
+    std::deque<Connection*> resting_;  ///< after a failure, in a closed loop, so as not to turn at full speed
     Clock::time_point begin_;
     Clock::time_point end_;
     std::uint64_t sent_ = 0;
