@@ -137,8 +137,8 @@ void distributions(Out out, const Catalogue& catalogue, const wire::Tick& minute
     for (const auto& [index, instrument] : catalogue) {
         const auto* histogram = find<ExponentialHistogram>(minute, index);
         if (!histogram || histogram->empty()) continue;
-        const auto text = [&](std::optional<double> value) {
-            return value_text(value.value_or(0), instrument.unit);
+        const auto text = [&unit = instrument.unit](std::optional<double> value) {
+            return value_text(value.value_or(0), unit);
         };
         fmt::format_to(out,
                        "<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>"
