@@ -1,12 +1,28 @@
 // Where a process records. Called by Telemetry::attach and detach only.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 
 namespace signalbox::detail {
 
-/// Makes the calling thread the owner of lane `owner` and lets all others use `shared`; nulls detach. Threads
-/// that have recorded before keep their lane, so attach before starting any.
-void attach_process(std::byte* owner, std::byte* shared) noexcept;
+/// A seat's lanes: `count` of them, `stride` bytes apart, the last of which is shared. `claimed` says, bit by
+/// bit, which ones a thread has now; `touched`, which ones may hold anything.
+struct LaneSet {
+    std::byte* first = nullptr;
+    std::uint64_t stride = 0;
+    unsigned count = 0;
+    std::atomic<std::uint32_t>* claimed = nullptr;
+    std::atomic<std::uint32_t>* touched = nullptr;
+};
+
+/// Makes the calling thread the owner of the first lane and offers the others to other threads; an empty set
+/// detaches. Threads that have recorded before keep their lane, so attach before starting any.
+void attach_process(const LaneSet& lanes) noexcept;
+
+/// Halves the spacing of the samples of the distribution with that head, in all lanes of this process, so
+/// that one that was busy and is quiet now keeps all its samples again after 16 calls.
+void keep_more_samples(std::uint32_t head_offset) noexcept;
 
 }  // namespace signalbox::detail

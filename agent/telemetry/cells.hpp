@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "agent/telemetry/samples.hpp"
 #include "common/sketch/exponential_histogram.hpp"
 #include "signalbox/detail/lane.hpp"
 
@@ -12,21 +13,35 @@ namespace signalbox::telemetry {
 
 __extension__ typedef unsigned __int128 Uint128;
 
-/// A distribution's cells as numbers. Buckets are those of scale 7, `first` counted from 0 =
+/// One head and its buckets as numbers. Buckets are those of scale 7, `first` counted from 0 =
 /// sketch::kFirstBucket.
-struct DistributionTotals {
+struct SideTotals {
     Uint128 sum = 0;                 ///< ticks
     std::uint64_t inverted_min = 0;  ///< of the positive values
     std::uint64_t max = 0;
+    std::uint64_t min_monotonic_ns = 0;  ///< when
+    std::uint64_t max_monotonic_ns = 0;
     std::uint64_t zeros = 0;
     std::uint64_t underflow = 0;
     std::uint64_t overflow = 0;
+    std::uint64_t infinities = 0;
     std::uint32_t first = 0;
     std::vector<std::uint64_t> counts;
 
     /// Makes `counts` reach over buckets [from, from + size).
     void cover(std::uint32_t from, std::size_t size);
+    void add(const SideTotals& other);
+    /// Nothing with a value has been recorded.
     bool empty() const { return max == 0 && zeros == 0; }
+};
+
+/// A distribution's cells as numbers.
+struct DistributionTotals {
+    SideTotals above;  ///< zero and more
+    SideTotals below;  ///< the absolute values of what is less, of a signed one
+    std::uint64_t nans = 0;
+
+    void add(const DistributionTotals& other);
 };
 
 /// Adds what lane `base` holds to `totals`. Reads only the buckets between the recorded extremes, so
@@ -40,5 +55,10 @@ void fold_cells(const std::byte* from, std::byte* into, const detail::Distributi
 /// they are.
 sketch::ExponentialHistogram difference(const DistributionTotals& now, const DistributionTotals& before,
                                         double units_per_tick);
+
+/// The last samples of one lane, oldest first, at most detail::kSampleRing. While the instrument is recorded
+/// the oldest ones may be missing. `now` as CLOCK_MONOTONIC.
+std::vector<TimedSample> read_samples(const std::byte* base, const detail::DistributionCell& cell,
+                                      std::uint64_t now);
 
 }  // namespace signalbox::telemetry

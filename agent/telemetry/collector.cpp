@@ -9,28 +9,11 @@
 #include "agent/telemetry/seat.hpp"
 
 namespace signalbox::telemetry {
-namespace {
-
-/// `from` added bucket by bucket; the sums of two processes' cells.
-void add(DistributionTotals& into, const DistributionTotals& from) {
-    into.sum += from.sum;
-    into.inverted_min = std::max(into.inverted_min, from.inverted_min);
-    into.max = std::max(into.max, from.max);
-    into.zeros += from.zeros;
-    into.underflow += from.underflow;
-    into.overflow += from.overflow;
-    into.cover(from.first, from.counts.size());
-    for (std::size_t i = 0; i < from.counts.size(); ++i)
-        into.counts[from.first - into.first + i] += from.counts[i];
-}
-
-}  // namespace
-
 std::vector<wire::Instrument> Collector::new_instruments() {
     learn_instruments();
     std::vector<wire::Instrument> fresh;
     for (; announced_ < known_.size(); ++announced_)
-        fresh.push_back(known_[announced_].entry.instrument);
+        fresh.push_back(known_[announced_].instrument);
     return fresh;
 }
 
@@ -38,9 +21,7 @@ void Collector::learn_instruments() {
     const auto learn = [this](std::uint32_t index) {
         auto entry = view_.entry(index);
         if (!entry) return false;
-        const Cells cells = entry->cells;
-        known_.push_back(
-            {std::move(*entry), {cells.head_offset, cells.buckets_offset, 1 / entry->ticks_per_unit}});
+        known_.push_back(std::move(*entry));
         return true;
     };
     std::erase_if(pending_, learn);
@@ -52,12 +33,12 @@ void Collector::add_lane(const std::byte* lane, Recorded& into, bool with_gauges
     into.words.resize(known_.size());
     into.distributions.resize(known_.size());
     for (std::size_t i = 0; i < known_.size(); ++i) {
-        const Known& known = known_[i];
-        if (known.entry.instrument.kind == wire::InstrumentKind::distribution) {
+        const CheckedEntry& known = known_[i];
+        if (known.instrument.kind == wire::InstrumentKind::distribution) {
             add_cells(lane, known.cell, into.distributions[i]);
             continue;
         }
-        const bool gauge = known.entry.instrument.kind == wire::InstrumentKind::gauge;
+        const bool gauge = known.instrument.kind == wire::InstrumentKind::gauge;
         if (gauge && !with_gauges) continue;
         const auto& word = *reinterpret_cast<const detail::Word*>(lane + known.cell.head_offset);
         into.words[i] += word.load(std::memory_order_relaxed);
@@ -81,8 +62,9 @@ bool Collector::take(Snapshot& snapshot) const {
         Recorded& into = i == arbiter ? snapshot.retired : snapshot.seats[i];
         into.generation = generation;
         into.slot = i / 2;
-        add_lane(view_.lane(i, LaneKind::owner), into, i != arbiter);
-        add_lane(view_.lane(i, LaneKind::shared), into, false);
+        const std::uint32_t touched = seat.lanes_touched.load(std::memory_order_acquire);
+        for (unsigned lane = 0; lane < view_.geometry().lane_count; ++lane)
+            if (touched >> lane & 1) add_lane(view_.lane(i, lane), into, lane == 0 && i != arbiter);
     }
     std::atomic_thread_fence(std::memory_order_acquire);
     return header.fold_sequence.load(std::memory_order_relaxed) == sequence;
@@ -95,14 +77,14 @@ void Collector::accumulate(Recorded& into, const Recorded& from) {
     for (std::size_t i = 0; i < from.words.size(); ++i)
         into.words[i] += from.words[i];
     for (std::size_t i = 0; i < from.distributions.size(); ++i)
-        add(into.distributions[i], from.distributions[i]);
+        into.distributions[i].add(from.distributions[i]);
 }
 
 std::vector<wire::Sample> Collector::samples(const Recorded& now, const Recorded& before, bool gauges) const {
     static const DistributionTotals none;
     std::vector<wire::Sample> samples;
     for (std::size_t i = 0; i < now.words.size(); ++i) {
-        const wire::Instrument& instrument = known_[i].entry.instrument;
+        const wire::Instrument& instrument = known_[i].instrument;
         const std::uint64_t word = now.words[i];
         const std::uint64_t earlier = i < before.words.size() ? before.words[i] : 0;
         switch (instrument.kind) {

@@ -46,10 +46,6 @@ private:
         Recorded retired;
         std::map<unsigned, Recorded> seats;
     };
-    struct Known {
-        CheckedEntry entry;
-        detail::DistributionCell cell;
-    };
 
     void learn_instruments();
     bool take(Snapshot& snapshot) const;
@@ -60,7 +56,7 @@ private:
     void fill_state(wire::Tick& tick) const;
 
     const SegmentView& view_;
-    std::vector<Known> known_;
+    std::vector<CheckedEntry> known_;
     std::uint32_t next_entry_ = 0;        ///< every entry below is known or pending
     std::vector<std::uint32_t> pending_;  ///< claimed, not ready: about to be, or their claimant died
     std::size_t announced_ = 0;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstring>
 #include <stdexcept>
 #include <string>
@@ -68,33 +69,91 @@ bool becomes_ready(const DirectoryEntry& entry) {
     return true;
 }
 
-Cells take_cells(Segment& segment, const Descriptor& descriptor) {
+std::size_t head_bytes(DistributionShape shape) {
+    switch (shape) {
+        case DistributionShape::plain:
+            break;
+        case DistributionShape::two_sided:
+            return 2 * sizeof(detail::DistributionHead);
+        case DistributionShape::interval:
+            return sizeof(detail::DistributionHead) + sizeof(detail::Word);
+    }
+    return sizeof(detail::DistributionHead);
+}
+
+detail::DistributionCell take_cells(Segment& segment, const Descriptor& descriptor) {
     const Geometry& g = segment.geometry();
-    const auto take = [&](AtomicHalf& taken, std::size_t bytes, std::uint32_t limit, std::string_view what) {
-        const std::uint32_t offset =
-            taken.fetch_add(static_cast<std::uint32_t>(bytes), std::memory_order_relaxed);
-        if (offset + bytes > limit) {
-            taken.fetch_sub(static_cast<std::uint32_t>(bytes), std::memory_order_relaxed);
-            throw std::length_error(
-                fmt::format("instrument {}: no room for more {}; raise TelemetryOptions::{}", descriptor.name,
-                            what, what));
+    const auto take = [&](AtomicHalf& taken, std::size_t bytes, std::size_t alignment, std::uint32_t limit,
+                          std::string_view what) {
+        std::uint32_t before = taken.load(std::memory_order_relaxed);
+        for (;;) {
+            const std::size_t offset = (before + alignment - 1) / alignment * alignment;
+            if (offset + bytes > limit)
+                throw std::length_error(
+                    fmt::format("instrument {}: no room for more {}; raise TelemetryOptions::{}",
+                                descriptor.name, what, what));
+            if (taken.compare_exchange_weak(before, static_cast<std::uint32_t>(offset + bytes),
+                                            std::memory_order_relaxed))
+                return static_cast<std::uint32_t>(offset);
         }
-        return offset;
     };
-    // Every head has a cache line of its own, so that two instruments never share one.
-    Cells cells;
-    cells.head_offset =
-        take(segment.header().heads_taken, sizeof(detail::DistributionHead), g.heads_bytes, "instruments");
-    if (descriptor.kind == wire::InstrumentKind::distribution)
-        cells.buckets_offset =
-            g.heads_bytes + take(segment.header().buckets_taken, sizeof(detail::DistributionBuckets),
-                                 g.lane_bytes - g.heads_bytes, "distributions");
-    return cells;
+    detail::DistributionCell cell;
+    Header& header = segment.header();
+    if (descriptor.kind != wire::InstrumentKind::distribution) {
+        // Dense, since nearly all lanes have one writer; in the shared one neighbours may compete.
+        cell.head_offset = take(header.heads_taken, sizeof(detail::Word), sizeof(detail::Word),
+                                g.samples_start, "instruments");
+        return cell;
+    }
+    cell.units_per_tick = 1 / descriptor.ticks_per_unit;
+    cell.is_signed = descriptor.shape == DistributionShape::two_sided;
+    const std::size_t sides = cell.is_signed ? 2 : 1;
+    cell.buckets_offset =
+        g.buckets_start + take(header.buckets_taken, sides * sizeof(detail::DistributionBuckets), kPage,
+                               g.lane_bytes - g.buckets_start, "distributions");
+    cell.samples_offset = g.samples_start + take(header.samples_taken, sizeof(detail::SampleRing), 64,
+                                                 g.buckets_start - g.samples_start, "distributions");
+    cell.head_offset = take(header.heads_taken, head_bytes(descriptor.shape),
+                            alignof(detail::DistributionHead), g.samples_start, "instruments");
+    return cell;
+}
+
+std::string place_of(const std::source_location& location) {
+    std::string_view file = location.file_name();
+    file.remove_prefix(std::min(file.size(), file.rfind('/') + 1));
+    std::string place = fmt::format("{}:{}", file, location.line());
+    return place.size() < sizeof(DirectoryEntry::defined_at)
+               ? place
+               : place.substr(place.size() - sizeof(DirectoryEntry::defined_at) + 1);
+}
+
+[[noreturn]] void refuse(const Descriptor& descriptor, const DirectoryEntry& entry, std::string_view as) {
+    throw std::invalid_argument(
+        fmt::format("instrument {} is registered already, as {}, at {}; give this one (at {}) another name",
+                    descriptor.name, as, field(entry.defined_at), place_of(descriptor.defined_at)));
+}
+
+/// What an entry's kind is called in messages.
+std::string_view kind_name(std::uint32_t kind) {
+    switch (static_cast<wire::InstrumentKind>(kind)) {
+        case wire::InstrumentKind::counter:
+            return "a counter";
+        case wire::InstrumentKind::gauge:
+            return "a gauge";
+        case wire::InstrumentKind::distribution:
+            return "a distribution";
+    }
+    return "something else";
+}
+
+detail::DistributionCell cell_of(const DirectoryEntry& entry) {
+    return {entry.head_offset, entry.buckets_offset, 1 / entry.ticks_per_unit, entry.samples_offset,
+            entry.shape == static_cast<std::uint32_t>(DistributionShape::two_sided)};
 }
 
 }  // namespace
 
-Cells register_instrument(Segment& segment, const Descriptor& descriptor) {
+detail::DistributionCell register_instrument(Segment& segment, const Descriptor& descriptor) {
     if (!is_name(descriptor.name))
         throw std::invalid_argument(fmt::format(
             "instrument name '{}': use letters, digits and _, not starting with a digit", descriptor.name));
@@ -113,26 +172,35 @@ Cells register_instrument(Segment& segment, const Descriptor& descriptor) {
                 fill(entry.unit, descriptor.unit, "unit", descriptor.name);
                 fill(entry.help, descriptor.help, "help", descriptor.name);
                 fill(entry.labels, labels, "label set", descriptor.name);
-                const Cells cells = take_cells(segment, descriptor);
+                fill(entry.defined_at, place_of(descriptor.defined_at), "place", descriptor.name);
+                const detail::DistributionCell cell = take_cells(segment, descriptor);
                 entry.kind = static_cast<std::uint32_t>(descriptor.kind);
                 entry.aggregation = static_cast<std::uint32_t>(descriptor.aggregation);
-                entry.head_offset = cells.head_offset;
-                entry.buckets_offset = cells.buckets_offset;
+                entry.head_offset = cell.head_offset;
+                entry.buckets_offset = cell.buckets_offset;
+                entry.samples_offset = cell.samples_offset;
                 entry.ticks_per_unit = descriptor.ticks_per_unit;
+                entry.shape = static_cast<std::uint32_t>(descriptor.shape);
                 entry.state.store(static_cast<std::uint32_t>(EntryState::ready), std::memory_order_release);
-                return cells;
+                return cell;
             } catch (...) {
-                std::memset(entry.name, 0,
-                            sizeof entry.name + sizeof entry.unit + sizeof entry.help + sizeof entry.labels);
+                std::memset(entry.name, 0, sizeof entry - offsetof(DirectoryEntry, name));
                 entry.state.store(static_cast<std::uint32_t>(EntryState::vacant), std::memory_order_release);
                 throw;
             }
         }
         if (!becomes_ready(entry) || field(entry.name) != descriptor.name) continue;
         if (entry.kind != static_cast<std::uint32_t>(descriptor.kind))
-            throw std::invalid_argument(
-                fmt::format("instrument {} is registered already, as another kind", descriptor.name));
-        if (field(entry.labels) == labels) return {entry.head_offset, entry.buckets_offset};
+            refuse(descriptor, entry, kind_name(entry.kind));
+        if (entry.aggregation != static_cast<std::uint32_t>(descriptor.aggregation))
+            refuse(descriptor, entry, "merged in another way");
+        if (field(entry.unit) != descriptor.unit)
+            refuse(descriptor, entry, fmt::format("in {}", field(entry.unit)));
+        if (descriptor.kind == wire::InstrumentKind::distribution &&
+            (entry.ticks_per_unit != descriptor.ticks_per_unit ||
+             entry.shape != static_cast<std::uint32_t>(descriptor.shape)))
+            refuse(descriptor, entry, "with another resolution or shape");
+        if (field(entry.labels) == labels) return cell_of(entry);
     }
     throw std::length_error(
         fmt::format("instrument {}: the directory's {} entries are taken; raise "
@@ -140,26 +208,38 @@ Cells register_instrument(Segment& segment, const Descriptor& descriptor) {
                     descriptor.name, segment.geometry().directory_capacity));
 }
 
-std::optional<CheckedEntry> check_entry(const DirectoryEntry& entry, std::uint32_t index, const Geometry& g) {
-    if (entry.state.load(std::memory_order_acquire) != static_cast<std::uint32_t>(EntryState::ready))
+std::optional<CheckedEntry> check_entry(const DirectoryEntry& shared, std::uint32_t index,
+                                        const Geometry& g) {
+    if (shared.state.load(std::memory_order_acquire) != static_cast<std::uint32_t>(EntryState::ready))
         return {};
+    // What is checked must be what is used, whoever scribbles over the entry meanwhile.
+    alignas(DirectoryEntry) std::byte copy[sizeof(DirectoryEntry)];
+    std::memcpy(copy, static_cast<const void*>(&shared), sizeof copy);
+    const DirectoryEntry& entry = *reinterpret_cast<const DirectoryEntry*>(copy);
     CheckedEntry checked;
     checked.instrument.index = index;
     checked.instrument.kind = static_cast<wire::InstrumentKind>(entry.kind);
     checked.instrument.aggregation = static_cast<wire::Aggregation>(entry.aggregation);
-    checked.cells = {entry.head_offset, entry.buckets_offset};
-    checked.ticks_per_unit = entry.ticks_per_unit;
+    checked.cell = cell_of(entry);
+    checked.defined_at = field(entry.defined_at);
 
-    const auto [head, buckets] = checked.cells;
-    constexpr std::uint32_t line = sizeof(detail::DistributionHead);
-    if (entry.kind < 1 || entry.kind > 3 || entry.aggregation > 1) return {};
-    if (head % line != 0 || head > g.heads_bytes - line) return {};
+    const detail::DistributionCell& cell = checked.cell;
+    const auto lies = [](std::uint64_t offset, std::uint64_t bytes, std::uint64_t alignment,
+                         std::uint64_t begin, std::uint64_t end) {
+        return offset % alignment == 0 && offset >= begin && offset <= end && bytes <= end - offset;
+    };
+    if (entry.kind < 1 || entry.kind > 3 || entry.aggregation > 1 || entry.shape > 2) return {};
     if (checked.instrument.kind == wire::InstrumentKind::distribution) {
-        constexpr std::uint32_t size = sizeof(detail::DistributionBuckets);
-        if (buckets % kPage != 0 || buckets < g.heads_bytes || g.lane_bytes < size ||
-            buckets > g.lane_bytes - size)
+        const std::uint64_t sides = cell.is_signed ? 2 : 1;
+        if (!lies(cell.head_offset, head_bytes(static_cast<DistributionShape>(entry.shape)),
+                  alignof(detail::DistributionHead), 0, g.samples_start) ||
+            !lies(cell.samples_offset, sizeof(detail::SampleRing), 64, g.samples_start, g.buckets_start) ||
+            !lies(cell.buckets_offset, sides * sizeof(detail::DistributionBuckets), kPage, g.buckets_start,
+                  g.lane_bytes))
             return {};
-        if (!std::isfinite(checked.ticks_per_unit) || checked.ticks_per_unit <= 0) return {};
+        if (!std::isfinite(entry.ticks_per_unit) || entry.ticks_per_unit <= 0) return {};
+    } else if (!lies(cell.head_offset, sizeof(detail::Word), sizeof(detail::Word), 0, g.samples_start)) {
+        return {};
     }
     checked.instrument.name = field(entry.name);
     checked.instrument.unit = field(entry.unit);

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <source_location>
+#include <string>
 #include <string_view>
 
 #include "agent/telemetry/segment.hpp"
@@ -20,23 +22,20 @@ struct Descriptor {
     std::string_view help{};
     const Labels& labels;
     double ticks_per_unit = 1;
+    DistributionShape shape = DistributionShape::plain;
+    std::source_location defined_at = std::source_location::current();
 };
 
-/// The cells of an instrument, within every lane.
-struct Cells {
-    std::uint32_t head_offset = 0;
-    std::uint32_t buckets_offset = 0;
-};
-
-/// Finds the instrument of that name and those labels, or appends it. Throws std::invalid_argument (bad name
-/// or label, another kind of that name) or std::length_error (directory or cells full).
-Cells register_instrument(Segment& segment, const Descriptor& descriptor);
+/// Finds the instrument of that name and those labels, or appends it, and says where its cells lie in every
+/// lane. Throws std::invalid_argument (bad name or label; registered already as something else, and where) or
+/// std::length_error (directory or cells full).
+detail::DistributionCell register_instrument(Segment& segment, const Descriptor& descriptor);
 
 /// What a reader takes from an entry: copied and checked, or nothing if it is not ready or makes no sense.
 struct CheckedEntry {
-    wire::Instrument instrument;  ///< `index` is the entry's
-    Cells cells;
-    double ticks_per_unit = 1;
+    wire::Instrument instrument;    ///< `index` is the entry's
+    detail::DistributionCell cell;  ///< of a counter or gauge just the head_offset
+    std::string defined_at;
 };
 std::optional<CheckedEntry> check_entry(const DirectoryEntry& entry, std::uint32_t index,
                                         const Geometry& geometry);

@@ -1,11 +1,15 @@
-// The segment's layout, version 1: what lies where in the shared memory. This header is the definition.
+// The segment's layout, version 2: what lies where in the shared memory. This header is the definition.
 //
 //     Header                one page: magic, version, geometry, identity; then the counters of what is taken
 //     DirectoryEntry[ ]     append-only descriptors; an instrument has the same cells in every lane
 //     Group                 target, listeners; the arbiter writes it
 //     EventRecord[ ]        the group's event ring
 //     retired lane × 2      what departed workers did; see `Header::retired`
-//     Seat[ ]               per seat: Seat page(s), event ring, owner lane, shared lane
+//     Seat[ ]               per seat: Seat page(s), event ring, lanes
+//
+// A lane is a copy of all cells: heads (words of counters and gauges, heads of distributions), then the rings
+// of samples, then the buckets. The process' first thread has the first lane, up to `lane_count` - 2 more
+// threads have one each, and the last one is for all others.
 //
 // A slot is a worker's position in the group (0 … slots - 1) and has two seats, 2n and 2n + 1, so that a
 // successor starts while its predecessor still serves. The seat after the last worker's is the arbiter's own.
@@ -24,11 +28,12 @@
 namespace signalbox::telemetry {
 
 inline constexpr char kMagic[8] = {'S', 'I', 'G', 'N', 'L', 'B', 'O', 'X'};
-inline constexpr std::uint32_t kLayoutVersion = 1;
+inline constexpr std::uint32_t kLayoutVersion = 2;
 inline constexpr std::size_t kPage = 4096;
 
 inline constexpr std::uint32_t kMaxSlots = 1000;
 inline constexpr std::uint32_t kMaxInstruments = 65536;
+inline constexpr std::uint32_t kMaxLanes = 32;
 inline constexpr std::uint32_t kMaxListeners = 8;
 inline constexpr std::uint32_t kEventRingRecords = 256;  // a power of two
 
@@ -40,8 +45,10 @@ struct Geometry {
     std::uint32_t slot_count = 0;
     std::uint32_t seat_count = 0;  ///< 2 * slot_count + 1
     std::uint32_t directory_capacity = 0;
-    std::uint32_t lane_bytes = 0;   ///< a lane: the heads area, then the buckets area
-    std::uint32_t heads_bytes = 0;  ///< of a lane
+    std::uint32_t lane_count = 0;  ///< of a seat
+    std::uint32_t lane_bytes = 0;
+    std::uint32_t samples_start = 0;  ///< within a lane; the heads end here
+    std::uint32_t buckets_start = 0;  ///< within a lane; the samples end here
     std::uint32_t reserved = 0;
     std::uint64_t directory_offset = 0;
     std::uint64_t group_offset = 0;
@@ -50,7 +57,7 @@ struct Geometry {
     std::uint64_t seats_offset = 0;
     std::uint64_t seat_stride = 0;
     std::uint64_t seat_ring_offset = 0;   ///< within a seat
-    std::uint64_t seat_lanes_offset = 0;  ///< within a seat: owner lane, then shared lane
+    std::uint64_t seat_lanes_offset = 0;  ///< within a seat, of its first lane
     std::uint64_t total_bytes = 0;
 };
 
@@ -65,7 +72,8 @@ struct Header {
     char group_name[64];                ///< zero-terminated
 
     alignas(64) AtomicHalf heads_taken;  ///< bytes of a lane's heads area given to instruments
-    AtomicHalf buckets_taken;            ///< bytes of a lane's buckets area given to instruments
+    AtomicHalf samples_taken;            ///< of its samples area
+    AtomicHalf buckets_taken;            ///< of its buckets area
 
     /// Which retired lane counts (bit 0), and whose cells are in it already: (generation << 12 | seat << 1).
     /// One store commits a fold, so a departed generation counts exactly once whenever anybody dies. See
@@ -77,6 +85,13 @@ static_assert(sizeof(Header) <= kPage);
 
 enum class EntryState : std::uint32_t { vacant = 0, claimed = 1, ready = 2 };
 
+/// What belongs to a distribution beside its head, samples and buckets.
+enum class DistributionShape : std::uint32_t {
+    plain = 0,
+    two_sided = 1,  ///< a second head and second buckets, each right behind the first, for what is below zero
+    interval = 2,   ///< a word behind the head: the process' last tick (in the first lane)
+};
+
 /// An instrument. Written once by the process that claimed it; entries that stay `claimed` belong to a dead
 /// claimant.
 struct DirectoryEntry {
@@ -85,12 +100,15 @@ struct DirectoryEntry {
     std::uint32_t aggregation;     ///< wire::Aggregation
     std::uint32_t head_offset;     ///< within a lane: a word, or a DistributionHead
     std::uint32_t buckets_offset;  ///< within a lane, of a distribution
-    std::uint32_t reserved;
+    std::uint32_t samples_offset;  ///< within a lane, of a distribution
     double ticks_per_unit;
+    std::uint32_t shape;  ///< DistributionShape
+    std::uint32_t reserved;
     char name[96];
     char unit[16];
-    char help[192];
-    char labels[176];  ///< name, '=', value, '\n' …; zero-terminated
+    char help[144];
+    char labels[168];
+    char defined_at[48];  ///< "file.cpp:12", where it was registered first
 };
 static_assert(sizeof(DirectoryEntry) == 512);
 
@@ -137,6 +155,8 @@ struct Seat {
     AtomicWord requests;
     AtomicHalf connections;
     AtomicHalf open_files;
+    AtomicHalf lanes_claimed;  ///< bit n: a thread has lane n
+    AtomicHalf lanes_touched;  ///< bit n: lane n may hold something; others need not be read
     alignas(64) ActivityRecord activity;
     QueueRecord queues[kMaxListeners];
     alignas(64) AtomicWord ring_head;  ///< of the seat's event ring; records written or claimed so far

@@ -14,25 +14,26 @@ void fold_lane(Segment& segment, const std::byte* from, std::byte* into) {
             break;
         const auto checked = check_entry(entry, i, g);
         if (!checked) continue;
-        const std::uint32_t head = checked->cells.head_offset;
+        const std::uint32_t head = checked->cell.head_offset;
         switch (checked->instrument.kind) {
             case wire::InstrumentKind::counter:
-                detail::add_exclusively(
+                detail::add_alone(
                     *reinterpret_cast<detail::Word*>(into + head),
                     reinterpret_cast<const detail::Word*>(from + head)->load(std::memory_order_relaxed));
                 break;
             case wire::InstrumentKind::gauge:
                 break;  // a value that is gone with its process
             case wire::InstrumentKind::distribution:
-                fold_cells(from, into, {head, checked->cells.buckets_offset, 1 / checked->ticks_per_unit});
+                fold_cells(from, into, checked->cell);
                 break;
         }
     }
 }
 
 void fold_seat(Segment& segment, unsigned seat, std::byte* into) {
-    fold_lane(segment, segment.lane(seat, LaneKind::owner), into);
-    fold_lane(segment, segment.lane(seat, LaneKind::shared), into);
+    const std::uint32_t touched = segment.seat(seat)->lanes_touched.load(std::memory_order_acquire);
+    for (unsigned lane = 0; lane < segment.geometry().lane_count; ++lane)
+        if (touched >> lane & 1) fold_lane(segment, segment.lane(seat, lane), into);
 }
 
 /// Back to the state of zeroed memory, but for the ring, which goes on.
@@ -53,7 +54,7 @@ void retire_seat(Segment& segment, unsigned seat_index) {
     const RetiredWord before = RetiredWord::unpack(header.retired.load(std::memory_order_acquire));
     const RetiredWord after{before.active ^ 1u, seat_index, seat.generation.load(std::memory_order_relaxed)};
 
-    detail::add_exclusively(header.fold_sequence, 1);
+    detail::add_alone(header.fold_sequence, 1);
     std::atomic_thread_fence(std::memory_order_seq_cst);
     fold_seat(segment, seat_index, segment.retired_lane(after.active));
     header.retired.store(after.pack(), std::memory_order_release);
@@ -61,11 +62,11 @@ void retire_seat(Segment& segment, unsigned seat_index) {
     // Committed. The other lane catches up, so that the next fold starts from equal lanes; then the seat is
     // emptied.
     fold_seat(segment, seat_index, segment.retired_lane(before.active));
-    segment.clear(segment.offset_of(segment.lane(seat_index, LaneKind::owner)),
-                  2 * std::uint64_t{segment.geometry().lane_bytes});
+    const Geometry& g = segment.geometry();
+    segment.clear(segment.offset_of(segment.lane(seat_index, 0)), g.lane_count * std::uint64_t{g.lane_bytes});
     vacate(seat);
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    detail::add_exclusively(header.fold_sequence, 1);
+    detail::add_alone(header.fold_sequence, 1);
 }
 
 }  // namespace signalbox::telemetry

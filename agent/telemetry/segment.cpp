@@ -27,13 +27,21 @@ Geometry lay_out(const TelemetryOptions& options) {
     g.slot_count = options.max_workers;
     g.seat_count = 2 * options.max_workers + 1;
     g.directory_capacity = options.instruments;
-    g.heads_bytes =
-        static_cast<std::uint32_t>(round_up(options.instruments * sizeof(detail::DistributionHead)));
+    g.lane_count = options.thread_lanes + 2;
+    // Signed distributions take two of everything, which comes out of the same limits.
+    const std::uint64_t samples_start =
+        round_up(std::uint64_t{options.instruments} * sizeof(detail::Word) +
+                 std::uint64_t{options.distributions} *
+                     (sizeof(detail::DistributionHead) + alignof(detail::DistributionHead)));
+    const std::uint64_t buckets_start =
+        samples_start + round_up(std::uint64_t{options.distributions} * sizeof(detail::SampleRing));
     const std::uint64_t lane_bytes =
-        g.heads_bytes + std::uint64_t{options.distributions} * sizeof(detail::DistributionBuckets);
+        buckets_start + std::uint64_t{options.distributions} * sizeof(detail::DistributionBuckets);
     if (lane_bytes > UINT32_MAX)
         throw std::invalid_argument(fmt::format(
             "{} distributions are too many: a lane of cells must stay below 4 GiB", options.distributions));
+    g.samples_start = static_cast<std::uint32_t>(samples_start);
+    g.buckets_start = static_cast<std::uint32_t>(buckets_start);
     g.lane_bytes = static_cast<std::uint32_t>(lane_bytes);
 
     std::uint64_t next = round_up(sizeof(Header));
@@ -49,7 +57,7 @@ Geometry lay_out(const TelemetryOptions& options) {
     g.retired_offset = take(2 * lane_bytes);
     g.seat_ring_offset = round_up(sizeof(Seat));
     g.seat_lanes_offset = g.seat_ring_offset + round_up(ring_bytes);
-    g.seat_stride = g.seat_lanes_offset + 2 * lane_bytes;
+    g.seat_stride = g.seat_lanes_offset + g.lane_count * lane_bytes;
     g.seats_offset = take(g.seat_stride * g.seat_count);
     g.total_bytes = next;
     return g;
@@ -65,6 +73,9 @@ void check(const TelemetryOptions& options) {
     if (options.instruments < 1 || options.instruments > kMaxInstruments)
         throw std::invalid_argument(
             fmt::format("{} instruments: give 1 to {}", options.instruments, kMaxInstruments));
+    if (options.thread_lanes > kMaxLanes - 2)
+        throw std::invalid_argument(
+            fmt::format("{} thread lanes: give at most {}", options.thread_lanes, kMaxLanes - 2));
 }
 
 int open_file(const std::string& path) {
@@ -148,9 +159,9 @@ EventRing Segment::seat_ring(unsigned index) const {
     return {at<EventRecord>(start + geometry_.seat_ring_offset), at<Seat>(start)->ring_head};
 }
 
-std::byte* Segment::lane(unsigned seat, LaneKind kind) const {
+std::byte* Segment::lane(unsigned seat, unsigned index) const {
     return base_ + geometry_.seats_offset + seat * geometry_.seat_stride + geometry_.seat_lanes_offset +
-           static_cast<std::uint64_t>(kind) * geometry_.lane_bytes;
+           std::uint64_t{index} * geometry_.lane_bytes;
 }
 
 std::byte* Segment::retired_lane(unsigned which) const {

@@ -13,9 +13,6 @@ namespace signalbox::telemetry {
 
 class EventRing;
 
-/// Which of a seat's two lanes.
-enum class LaneKind { owner = 0, shared = 1 };
-
 class Segment {
 public:
     /// Creates and maps a segment of the size that the options' limits need; only pages that are used take
@@ -39,7 +36,8 @@ public:
     /// Null if there is no such seat.
     Seat* seat(unsigned index) const;
     EventRing seat_ring(unsigned index) const;
-    std::byte* lane(unsigned seat, LaneKind kind) const;
+    /// `index` < geometry().lane_count; the last one is shared.
+    std::byte* lane(unsigned seat, unsigned index) const;
     std::byte* retired_lane(unsigned which) const;
 
     /// Zeroes [offset, offset + bytes) and gives its memory back.

@@ -9,42 +9,67 @@
 
 namespace signalbox {
 
-using telemetry::LaneKind;
 using telemetry::register_instrument;
 
-Telemetry::Telemetry(TelemetryOptions options) : segment_(std::make_unique<telemetry::Segment>(options)) {}
+Telemetry::Telemetry(TelemetryOptions options) : segment_(std::make_unique<telemetry::Segment>(options)) {
+    detail::calibrate_section_clock();
+}
 
 Telemetry::~Telemetry() {
     detach();
 }
 
-void Telemetry::attach(unsigned seat) {
-    if (!segment_->seat(seat)) throw std::out_of_range("there is no seat " + std::to_string(seat));
-    detail::attach_process(segment_->lane(seat, LaneKind::owner), segment_->lane(seat, LaneKind::shared));
+void Telemetry::attach(unsigned index) {
+    telemetry::Seat* seat = segment_->seat(index);
+    if (!seat) throw std::out_of_range("there is no seat " + std::to_string(index));
+    detail::calibrate_section_clock();
+    detail::attach_process({segment_->lane(index, 0), segment_->geometry().lane_bytes,
+                            segment_->geometry().lane_count, &seat->lanes_claimed, &seat->lanes_touched});
 }
 
 void Telemetry::detach() {
-    detail::attach_process(nullptr, nullptr);
+    detail::attach_process({});
 }
 
-Counter::Counter(Telemetry& telemetry, std::string_view name, std::string_view help, const Labels& labels)
+void Telemetry::refresh() {
+    for (const auto& [offset, read] : followed_) {
+        detail::Word* word = detail::process_word(offset);
+        if (!word) return;
+        try {
+            word->store(std::bit_cast<std::uint64_t>(read()), std::memory_order_relaxed);
+        } catch (...) {
+            // What is read belongs to the caller, and the old value is the best that is known of it.
+        }
+    }
+    for (unsigned i = 0; i < segment_->geometry().directory_capacity; ++i) {
+        const telemetry::DirectoryEntry& entry = segment_->entry(i);
+        const std::uint32_t state = entry.state.load(std::memory_order_acquire);
+        if (state == static_cast<std::uint32_t>(telemetry::EntryState::vacant)) break;
+        if (state == static_cast<std::uint32_t>(telemetry::EntryState::ready) &&
+            entry.kind == static_cast<std::uint32_t>(wire::InstrumentKind::distribution))
+            detail::keep_more_samples(entry.head_offset);
+    }
+}
+
+Counter::Counter(Telemetry& telemetry, std::string_view name, std::string_view help, const Labels& labels,
+                 std::source_location where)
     : offset_(register_instrument(telemetry.segment(), {.kind = wire::InstrumentKind::counter,
                                                         .name = name,
-                                                        .unit = "",
                                                         .help = help,
-                                                        .labels = labels})
+                                                        .labels = labels,
+                                                        .defined_at = where})
                   .head_offset) {}
 
 Gauge::Gauge(Telemetry& telemetry, std::string_view name, std::string_view help, Merge merge,
-             const Labels& labels)
+             const Labels& labels, std::source_location where)
     : offset_(register_instrument(
                   telemetry.segment(),
                   {.kind = wire::InstrumentKind::gauge,
                    .aggregation = merge == Merge::max ? wire::Aggregation::max : wire::Aggregation::sum,
                    .name = name,
-                   .unit = "",
                    .help = help,
-                   .labels = labels})
+                   .labels = labels,
+                   .defined_at = where})
                   .head_offset) {}
 
 void Gauge::set(double value) noexcept {
@@ -52,16 +77,60 @@ void Gauge::set(double value) noexcept {
         word->store(std::bit_cast<std::uint64_t>(value), std::memory_order_relaxed);
 }
 
+void Gauge::add(double amount) noexcept {
+    detail::Word* word = detail::process_word(offset_);
+    if (!word) return;
+    std::uint64_t seen = word->load(std::memory_order_relaxed);
+    while (!word->compare_exchange_weak(seen,
+                                        std::bit_cast<std::uint64_t>(std::bit_cast<double>(seen) + amount),
+                                        std::memory_order_relaxed)) {
+    }
+}
+
+void Gauge::follow(Telemetry& telemetry, std::function<double()> read) {
+    telemetry.followed_.emplace_back(offset_, std::move(read));
+}
+
 Distribution::Distribution(Telemetry& telemetry, std::string_view name, std::string_view help,
-                           std::string_view unit, double ticks_per_unit, const Labels& labels) {
-    const telemetry::Cells cells =
-        register_instrument(telemetry.segment(), {.kind = wire::InstrumentKind::distribution,
-                                                  .name = name,
-                                                  .unit = unit,
-                                                  .help = help,
-                                                  .labels = labels,
-                                                  .ticks_per_unit = ticks_per_unit});
-    cell_ = {cells.head_offset, cells.buckets_offset, 1 / ticks_per_unit};
+                           std::string_view unit, double ticks_per_unit, const Labels& labels,
+                           std::source_location where)
+    : cell_(register_instrument(telemetry.segment(), {.kind = wire::InstrumentKind::distribution,
+                                                      .name = name,
+                                                      .unit = unit,
+                                                      .help = help,
+                                                      .labels = labels,
+                                                      .ticks_per_unit = ticks_per_unit,
+                                                      .defined_at = where})) {}
+
+SignedDistribution::SignedDistribution(Telemetry& telemetry, std::string_view name, std::string_view help,
+                                       std::string_view unit, double ticks_per_unit, const Labels& labels,
+                                       std::source_location where)
+    : cell_(register_instrument(telemetry.segment(), {.kind = wire::InstrumentKind::distribution,
+                                                      .name = name,
+                                                      .unit = unit,
+                                                      .help = help,
+                                                      .labels = labels,
+                                                      .ticks_per_unit = ticks_per_unit,
+                                                      .shape = telemetry::DistributionShape::two_sided,
+                                                      .defined_at = where})) {}
+
+Interval::Interval(Telemetry& telemetry, std::string_view name, std::string_view help, const Labels& labels,
+                   std::source_location where)
+    : cell_(register_instrument(telemetry.segment(), {.kind = wire::InstrumentKind::distribution,
+                                                      .name = name,
+                                                      .unit = "seconds",
+                                                      .help = help,
+                                                      .labels = labels,
+                                                      .ticks_per_unit = 1e9,
+                                                      .shape = telemetry::DistributionShape::interval,
+                                                      .defined_at = where})) {}
+
+void Interval::tick() noexcept {
+    detail::Word* last = detail::process_word(cell_.head_offset + sizeof(detail::DistributionHead));
+    if (!last) return;
+    const std::uint64_t now = detail::section_now();
+    const std::uint64_t before = last->exchange(now, std::memory_order_relaxed);
+    if (before != 0) detail::record(cell_, detail::section_nanoseconds(before, now));
 }
 
 }  // namespace signalbox

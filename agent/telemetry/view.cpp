@@ -32,17 +32,20 @@ bool fits(std::uint64_t offset, std::uint64_t bytes, std::uint64_t total) {
 
 void validate(const Geometry& g, std::uint64_t file_bytes) {
     constexpr std::uint64_t ring_bytes = kEventRingRecords * sizeof(EventRecord);
-    const std::uint64_t lanes = 2 * std::uint64_t{g.lane_bytes};
+    const std::uint64_t retired = 2 * std::uint64_t{g.lane_bytes};
+    const std::uint64_t lanes = g.lane_count * std::uint64_t{g.lane_bytes};
     const bool sane =
         g.total_bytes <= file_bytes && g.slot_count >= 1 && g.slot_count <= kMaxSlots &&
         g.seat_count == 2 * g.slot_count + 1 && g.directory_capacity >= 1 &&
-        g.directory_capacity <= kMaxInstruments && g.lane_bytes % kPage == 0 && g.heads_bytes % kPage == 0 &&
-        g.heads_bytes <= g.lane_bytes && g.heads_bytes >= sizeof(detail::DistributionHead) &&
+        g.directory_capacity <= kMaxInstruments && g.lane_count >= 2 && g.lane_count <= kMaxLanes &&
+        g.lane_bytes % kPage == 0 && g.samples_start % kPage == 0 && g.buckets_start % kPage == 0 &&
+        g.samples_start <= g.buckets_start && g.buckets_start <= g.lane_bytes &&
         fits(g.directory_offset, std::uint64_t{g.directory_capacity} * sizeof(DirectoryEntry),
              g.total_bytes) &&
         fits(g.group_offset, sizeof(Group), g.total_bytes) &&
         fits(g.group_ring_offset, ring_bytes, g.total_bytes) &&
-        fits(g.retired_offset, lanes, g.total_bytes) && fits(g.seat_ring_offset, ring_bytes, g.seat_stride) &&
+        fits(g.retired_offset, retired, g.total_bytes) &&
+        fits(g.seat_ring_offset, ring_bytes, g.seat_stride) &&
         fits(g.seat_lanes_offset, lanes, g.seat_stride) && g.seat_stride % kPage == 0 &&
         g.seat_stride <= g.total_bytes && fits(g.seats_offset, g.seat_stride * g.seat_count, g.total_bytes);
     if (!sane) throw SegmentError("the segment's header is damaged: its geometry makes no sense");
@@ -209,9 +212,9 @@ bool SegmentView::entry_is_vacant(std::uint32_t index) const {
     return entry->state.load(std::memory_order_acquire) == static_cast<std::uint32_t>(EntryState::vacant);
 }
 
-const std::byte* SegmentView::lane(unsigned seat, LaneKind kind) const {
+const std::byte* SegmentView::lane(unsigned seat, unsigned index) const {
     return base_ + seat_offset(seat) + geometry_.seat_lanes_offset +
-           static_cast<std::uint64_t>(kind) * geometry_.lane_bytes;
+           std::uint64_t{index} * geometry_.lane_bytes;
 }
 
 const std::byte* SegmentView::retired_lane(unsigned which) const {

@@ -73,7 +73,7 @@ public:
 
     const Header& header() const { return *at<Header>(0); }
     const Seat& seat(unsigned index) const { return *at<Seat>(seat_offset(index)); }
-    const std::byte* lane(unsigned seat, LaneKind kind) const;
+    const std::byte* lane(unsigned seat, unsigned index) const;
     const std::byte* retired_lane(unsigned which) const;
 
     /// As read_events(), of the group's ring or a seat's.

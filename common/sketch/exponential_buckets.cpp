@@ -33,23 +33,25 @@ constexpr std::uint64_t boundary_after(int k) {
     return static_cast<std::uint64_t>((power_of_two(k + 1) - 1.0L) * 0x1p52L);
 }
 
-constexpr std::array<MantissaCell, 256> make_cells() {
-    std::array<MantissaCell, 256> cells{};
-    int bucket = -1;  // a mantissa of zero is the upper bound of the octave below
-    for (std::uint64_t cell = 0; cell < cells.size(); ++cell) {
+constexpr std::array<std::uint64_t, 256> make_steps() {
+    constexpr std::uint64_t first = std::uint64_t{(1023 + kLowestExponent) * kBucketsPerOctave} << 45;
+    std::array<std::uint64_t, 256> steps{};
+    int bucket = -1;  // of the cell's beginning; a mantissa of zero is the upper bound of the octave below
+    for (std::uint64_t cell = 0; cell < steps.size(); ++cell) {
         const std::uint64_t first_mantissa = cell << 44;
         while (first_mantissa > boundary_after(bucket))
             ++bucket;
-        // With no boundary in the cell this one lies beyond it, and no mantissa of the cell exceeds it.
         const std::uint64_t boundary = boundary_after(bucket);
-        cells[cell].packed = boundary << 12 | static_cast<std::uint64_t>(bucket + 1);
+        const auto next = static_cast<std::uint64_t>(bucket + 1);
+        const bool divided = boundary >> 44 == cell;
+        steps[cell] = (divided ? (next << 45) - (boundary + 1) : ((next - 1) << 45) - first_mantissa) - first;
     }
-    return cells;
+    return steps;
 }
 
 }  // namespace
 
-constinit const std::array<MantissaCell, 256> kMantissaCells = make_cells();
+constinit const std::array<std::uint64_t, 256> kCellSteps = make_steps();
 
 }  // namespace detail
 

@@ -31,24 +31,28 @@ inline constexpr std::size_t kBucketCount = kLastBucket - kFirstBucket + 1;
 namespace detail {
 
 /// The mantissa range [0, 2^52) is cut into 256 cells. log2 is nowhere steeper than 1/ln 2, so a cell spans
-/// at most 0.72 bucket of scale 7 and holds at most one boundary: the bucket is the cell's first one, plus
-/// one if the mantissa lies above that boundary. Exact, and 2 KiB.
-struct MantissaCell {
-    std::uint64_t packed;  ///< boundary << 12 | (bucket before the boundary + 1)
-};
-extern const std::array<MantissaCell, 256> kMantissaCells;
+/// at most 0.72 bucket of scale 7 and holds at most one boundary. With 128 buckets an octave a bucket is 2^45
+/// mantissas wide on average; adding its cell's step to the bits of a double moves the boundary to the next
+/// multiple of 2^45, so that bit 45 and up count buckets from kFirstBucket. Exact, and 2 KiB.
+extern const std::array<std::uint64_t, 256> kCellSteps;
+
+inline std::uint64_t stepped(double value) noexcept {
+    const auto bits = std::bit_cast<std::uint64_t>(value);
+    return bits + kCellSteps[static_cast<std::uint8_t>(bits >> 44)];
+}
 
 }  // namespace detail
 
 /// The bucket of `value` at scale 7. `value` must be finite, positive and normal (not subnormal).
 /// Cost: one table look-up, no division, no logarithm. Any thread.
 inline int bucket_index(double value) noexcept {
-    const auto bits = std::bit_cast<std::uint64_t>(value);
-    const std::uint64_t mantissa = bits & ((std::uint64_t{1} << 52) - 1);
-    const int exponent = static_cast<int>(bits >> 52) - 1023;
-    const std::uint64_t cell = detail::kMantissaCells[mantissa >> 44].packed;
-    const int before = static_cast<int>(cell & 0xfff) - 1;
-    return exponent * kBucketsPerOctave + before + (mantissa > (cell >> 12) ? 1 : 0);
+    return static_cast<int>(static_cast<std::int64_t>(detail::stepped(value)) >> 45) + kFirstBucket;
+}
+
+/// The same as a position, 0 for the first bucket, and kBucketCount or more if no bucket holds `value`,
+/// whatever it is (zero, negative, subnormal, infinite, NaN).
+inline std::uint64_t bucket_position(double value) noexcept {
+    return detail::stepped(value) >> 45;
 }
 
 /// The upper (inclusive) bound of bucket `index` at `scale`; the lower (exclusive) one is that of `index -

@@ -124,9 +124,9 @@ void TestCollector::a_sum_and_its_count_may_come_with_different_ticks() {
     tests::occupy(f.telemetry, 0, 1);
     f.work(0, 1);
     f.totals.collect();
-    const detail::DistributionCell cell{64, f.view.geometry().heads_bytes, 1};
-    detail::DistributionHead& head = cell.head(detail::lane().base);
-    detail::DistributionBuckets& buckets = cell.buckets(detail::lane().base);
+    const detail::DistributionCell cell = f.view.entry(1)->cell;
+    detail::DistributionHead& head = cell.head(detail::own_lane);
+    detail::DistributionBuckets& buckets = cell.buckets(detail::own_lane);
     QCOMPARE(head.sum_low.load(), 1u);
     // As a tick sees it that looks between the two stores of a record …
     head.max.store(700);

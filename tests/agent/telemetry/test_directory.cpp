@@ -59,8 +59,14 @@ void TestDirectory::bad_names_and_kinds_are_refused_with_the_name() {
     QVERIFY(message([&] { Gauge(telemetry, "9lives", ""); }).find("9lives") != std::string::npos);
     QVERIFY(message([&] { Gauge(telemetry, "", ""); }) != "accepted");
     QVERIFY(message([&] { Counter(telemetry, "letters", ""); }).find("letters_total") != std::string::npos);
-    QVERIFY(message([&] { Counter(telemetry, "taken_total", ""); }).find("another kind") !=
-            std::string::npos);
+    const std::string other_kind = message([&] { Counter(telemetry, "taken_total", ""); });
+    QVERIFY2(other_kind.find("as a gauge, at test_directory.cpp:") != std::string::npos, other_kind.c_str());
+    const std::string other_merge = message([&] { Gauge(telemetry, "taken_total", "", Gauge::Merge::max); });
+    QVERIFY2(other_merge.find("merged in another way") != std::string::npos, other_merge.c_str());
+    Distribution sizes(telemetry, "sizes", "", "bytes");
+    const std::string other_unit = message([&] { Distribution(telemetry, "sizes", "", "seconds"); });
+    QVERIFY2(other_unit.find("in bytes") != std::string::npos, other_unit.c_str());
+    QVERIFY(message([&] { SignedDistribution(telemetry, "sizes", "", "bytes"); }) != "accepted");
     QVERIFY(message([&] { Gauge(telemetry, std::string(200, 'a'), ""); }).find("at most 95") !=
             std::string::npos);
     QVERIFY(message([&] {
@@ -139,6 +145,9 @@ void TestDirectory::damaged_entries_are_not_believed_data() {
     row("head not aligned", [](DirectoryEntry& e) { e.head_offset = 4; });
     row("buckets beyond the lane", [](DirectoryEntry& e) { e.buckets_offset = UINT32_MAX & ~4095u; });
     row("buckets in the heads", [](DirectoryEntry& e) { e.buckets_offset = 0; });
+    row("samples beyond the lane", [](DirectoryEntry& e) { e.samples_offset = UINT32_MAX & ~511u; });
+    row("samples in the heads", [](DirectoryEntry& e) { e.samples_offset = 0; });
+    row("shape", [](DirectoryEntry& e) { e.shape = 3; });
     row("no scale", [](DirectoryEntry& e) { e.ticks_per_unit = 0; });
     row("scale not a number", [](DirectoryEntry& e) { e.ticks_per_unit = std::nan(""); });
     row("name without an end", [](DirectoryEntry& e) { std::memset(e.name, 0xff, sizeof e.name); });
