@@ -1,0 +1,220 @@
+#include <QTest>
+#include <bit>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "common/sketch/distinct_hash.hpp"
+#include "common/sketch/ultra_log_log_registers.hpp"
+
+using namespace signalbox::sketch;
+
+namespace {
+
+using Registers = std::vector<std::uint8_t>;
+using SharedRegisters = std::vector<std::atomic<std::uint8_t>>;
+
+constexpr std::uint64_t kSeed = 20260707;
+constexpr unsigned kPrecisions[] = {8, 9, 12, 14, 16};
+
+Registers plain(const SharedRegisters& shared) {
+    return {shared.begin(), shared.end()};
+}
+
+/// The definition, literally: all counts of zeros that have occurred, one bit each.
+class Model {
+public:
+    explicit Model(unsigned precision) : precision_(precision), occurred_(register_count(precision)) {}
+
+    void add(std::uint64_t hash) {
+        unsigned zeros = 0;
+        while (zeros < 64 - precision_ && !(hash << precision_ << zeros >> 63))
+            ++zeros;
+        occurred_[hash >> (64 - precision_)] |= std::uint64_t{1} << zeros;
+    }
+
+    Registers registers() const {
+        Registers all;
+        for (const std::uint64_t occurred : occurred_) {
+            const unsigned most = occurred == 0 ? 0 : 63 - static_cast<unsigned>(std::countl_zero(occurred));
+            const auto did_occur = [&](unsigned fewer) {
+                return most >= fewer && occurred >> (most - fewer) & 1;
+            };
+            const unsigned value =
+                4 * (precision_ - 1 + most) + (did_occur(1) ? 2u : 0u) + (did_occur(2) ? 1u : 0u);
+            all.push_back(static_cast<std::uint8_t>(occurred == 0 ? 0 : value));
+        }
+        return all;
+    }
+
+private:
+    unsigned precision_;
+    std::vector<std::uint64_t> occurred_;
+};
+
+/// Hashes among which long runs of zeros are as likely as short ones, so that every register value occurs.
+std::uint64_t steep_hash(std::mt19937_64& random, unsigned precision) {
+    const std::uint64_t index = random() << (64 - precision);
+    const std::uint64_t rest = random() >> precision;
+    return index | rest >> random() % 65 % (65 - precision);
+}
+
+/// Registers of any precision: no element leads to less than 4 * 7.
+Registers any_registers(std::mt19937_64& random, std::size_t count) {
+    Registers registers(count);
+    for (std::uint8_t& value : registers)
+        value = static_cast<std::uint8_t>(28 + random() % 228);
+    return registers;
+}
+
+}  // namespace
+
+class TestUltraLogLogRegisters : public QObject {
+    Q_OBJECT
+
+private Q_SLOTS:
+    void recording_keeps_the_most_zeros_and_whether_the_two_counts_below_occurred() {
+        std::mt19937_64 random(kSeed);
+        for (const unsigned precision : kPrecisions) {
+            for (const std::size_t elements : {1u, 100u, 10'000u, 1'000'000u}) {
+                SharedRegisters registers(register_count(precision));
+                Model model(precision);
+                for (std::size_t i = 0; i < elements; ++i) {
+                    const std::uint64_t hash = i % 2 ? random() : steep_hash(random, precision);
+                    ultra_log_log_add(registers.data(), precision, hash);
+                    model.add(hash);
+                }
+                QVERIFY(plain(registers) == model.registers());
+                QVERIFY(registers_can_occur(plain(registers).data(), precision));
+            }
+        }
+    }
+
+    void recording_says_whether_a_register_changed() {
+        std::mt19937_64 random(kSeed);
+        SharedRegisters registers(register_count(8));
+        for (int i = 0; i < 3000; ++i) {
+            const Registers before = plain(registers);
+            const std::uint64_t hash = random();
+            const bool changed = ultra_log_log_add(registers.data(), 8, hash);
+            QCOMPARE(changed, plain(registers) != before);
+            QVERIFY(!ultra_log_log_add(registers.data(), 8, hash));
+        }
+    }
+
+    void the_fewest_and_the_most_zeros_fit_a_register() {
+        for (const unsigned precision : kPrecisions) {
+            QCOMPARE(unsigned{register_of(~std::uint64_t{0}, precision)}, 4 * (precision - 1));
+            QCOMPARE(unsigned{register_of(0, precision)}, 252u);
+        }
+    }
+
+    /// For any bytes, not only for those that can occur: whatever a broken process left, merging has one result.
+    void merging_registers_is_associative_commutative_and_idempotent_for_any_registers() {
+        const auto byte = [](unsigned value) { return static_cast<std::uint8_t>(value); };
+        for (unsigned a = 0; a < 256; ++a) {
+            QCOMPARE(merge_register(byte(a), byte(a)), byte(a));
+            for (unsigned b = 0; b < 256; ++b) {
+                const std::uint8_t merged = merge_register(byte(a), byte(b));
+                QCOMPARE(merge_register(byte(b), byte(a)), merged);
+                for (unsigned c = 0; c < 256; ++c)
+                    if (merge_register(merged, byte(c)) !=
+                        merge_register(byte(a), merge_register(byte(b), byte(c))))
+                        QFAIL(qPrintable(QString("%1 %2 %3").arg(a).arg(b).arg(c)));
+            }
+        }
+    }
+
+    void merging_an_empty_register_changes_none_that_can_occur() {
+        for (unsigned value = 4 * (kLeastDistinctPrecision - 1); value < 256; ++value)
+            QCOMPARE(unsigned{merge_register(static_cast<std::uint8_t>(value), 0)}, value);
+    }
+
+    void merging_arrays_is_merging_each_register() {
+        std::mt19937_64 random(kSeed);
+        for (int round = 0; round < 200; ++round) {
+            const std::size_t count = register_count(8 + round % 9);
+            Registers from = any_registers(random, count);
+            Registers into = any_registers(random, count);
+            for (std::size_t i = 0; i < count; ++i) {  // runs that are the same, empty here, empty there
+                if (i / 16 % 5 == 1) from[i] = into[i];
+                if (i / 16 % 5 == 2) from[i] = 0;
+                if (i / 16 % 5 == 3) into[i] = 0;
+            }
+            Registers expected = into;
+            for (std::size_t i = 0; i < count; ++i)
+                expected[i] = merge_register(expected[i], from[i]);
+
+            const SharedRegisters shared_from(from.begin(), from.end());
+            SharedRegisters shared_into(into.begin(), into.end());
+            merge_registers(into.data(), from.data(), count);
+            merge_registers(shared_into.data(), shared_from.data(), count);
+            QVERIFY(into == expected);
+            QVERIFY(plain(shared_into) == expected);
+        }
+    }
+
+    void only_values_that_recording_leads_to_can_occur() {
+        for (const unsigned precision : kPrecisions) {
+            std::vector<bool> reachable(256);
+            reachable[0] = true;
+            for (std::uint8_t value = 4 * (precision - 1); value >= 4; value += 4)  // any first element …
+                for (std::uint8_t second = 4 * (precision - 1); second >= 4; second += 4)
+                    for (std::uint8_t third = 4 * (precision - 1); third >= 4; third += 4)
+                        reachable[merge_register(value, merge_register(second, third))] = true;
+            for (unsigned value = 0; value < 256; ++value) {
+                Registers registers(register_count(precision));
+                registers[value % registers.size()] = static_cast<std::uint8_t>(value);
+                QCOMPARE(registers_can_occur(registers.data(), precision), bool{reachable[value]});
+            }
+        }
+    }
+
+    void threads_that_record_at_once_leave_the_registers_of_one_thread() {
+        constexpr int kThreads = 4;
+        constexpr int kElements = 200'000;
+        for (const unsigned precision : {8u, 12u}) {
+            SharedRegisters together(register_count(precision));
+            SharedRegisters alone(register_count(precision));
+            std::vector<std::thread> threads;
+            for (int thread = 0; thread < kThreads; ++thread)
+                threads.emplace_back([&together, precision, thread] {
+                    std::mt19937_64 random(kSeed + static_cast<unsigned>(thread));
+                    for (int i = 0; i < kElements; ++i)
+                        ultra_log_log_add(together.data(), precision, steep_hash(random, precision));
+                });
+            Registers seen_meanwhile(together.size());
+            copy_registers(seen_meanwhile.data(), together.data(), together.size());
+            for (std::thread& thread : threads)
+                thread.join();
+            for (int thread = 0; thread < kThreads; ++thread) {
+                std::mt19937_64 random(kSeed + static_cast<unsigned>(thread));
+                for (int i = 0; i < kElements; ++i)
+                    ultra_log_log_add(alone.data(), precision, steep_hash(random, precision));
+            }
+            QVERIFY(plain(together) == plain(alone));
+            QVERIFY(registers_can_occur(seen_meanwhile.data(), precision));
+            merge_registers(together.data(),
+                            SharedRegisters(seen_meanwhile.begin(), seen_meanwhile.end()).data(),
+                            together.size());
+            QVERIFY(plain(together) == plain(alone));
+        }
+    }
+
+    /// The hash is part of what processes of different builds agree on.
+    void the_hash_is_seeded_xxh3_and_never_changes() {
+        QCOMPARE(distinct_hash("", 0), std::uint64_t{0x2D06800538D394C2});  // XXH3's specification
+        QVERIFY(distinct_hash("signalbox") != distinct_hash("signalbox", 0));
+        SharedRegisters registers(register_count(12));
+        SharedRegisters expected(register_count(12));
+        for (int i = 0; i < 1000; ++i) {
+            const std::string key = std::string(static_cast<std::size_t>(i % 300), 'x') + std::to_string(i);
+            add_distinct(registers.data(), 12, key);
+            ultra_log_log_add(expected.data(), 12, distinct_hash(key));
+        }
+        QVERIFY(plain(registers) == plain(expected));
+    }
+};
+
+QTEST_GUILESS_MAIN(TestUltraLogLogRegisters)
+#include "test_ultra_log_log_registers.moc"
