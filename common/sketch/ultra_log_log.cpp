@@ -27,9 +27,9 @@ struct Likelihood {
     std::array<double, 65> present = {};  ///< [i]: how often something with the share 2^-i has occurred
 };
 
-/// With what probability 2^-result an element of a register has `zeros` zeros. There are no more than 64 - precision.
+/// With what probability 2^-result an element of a register has `zeros` zeros. There are no more than 63 - precision.
 unsigned share_exponent(unsigned zeros, unsigned precision) {
-    return std::min(zeros + 1, 64 - precision);
+    return std::min(zeros + 1, 63 - precision);
 }
 
 /// Adds what `times` registers of this value say.
@@ -38,9 +38,8 @@ void add_evidence(Likelihood& likelihood, std::uint8_t value, double times, unsi
         likelihood.absent += times;
         return;
     }
-    const unsigned least = precision - 1;
-    const unsigned zeros = std::max<unsigned>(value >> 2, least) - least;
-    if (zeros < 64 - precision) likelihood.absent += std::ldexp(times, -static_cast<int>(zeros + 1));
+    const unsigned zeros = std::max<unsigned>(value >> 2, precision) - precision;
+    if (zeros < 63 - precision) likelihood.absent += std::ldexp(times, -static_cast<int>(zeros + 1));
     likelihood.present[share_exponent(zeros, precision)] += times;
     for (unsigned fewer = 1; fewer <= 2 && fewer <= zeros; ++fewer) {
         const unsigned exponent = share_exponent(zeros - fewer, precision);
@@ -121,8 +120,8 @@ UltraLogLog UltraLogLog::from_registers(std::span<const std::uint8_t> registers)
 }
 
 bool UltraLogLog::add(std::uint64_t hash) {
-    std::uint8_t& chosen = registers_[hash >> (64 - precision_)];
-    const std::uint8_t after = merge_register(chosen, register_of(hash, precision_));
+    std::uint8_t& chosen = registers_[register_index(hash, precision_)];
+    const std::uint8_t after = merge_register(chosen, register_after(hash, precision_));
     const bool changed = after != chosen;
     chosen = after;
     return changed;
@@ -145,16 +144,14 @@ bool UltraLogLog::merge_shared(const std::atomic<std::uint8_t>* registers, unsig
 UltraLogLog UltraLogLog::reduced_to(unsigned precision) const {
     if (precision >= precision_) return *this;
     UltraLogLog reduced(precision);
-    // Registers that differ only in their last bits of the number become one. For the first of them those bits are
-    // zeros that an element's own zeros follow: the sum, which a register counts from p - 1, stays as it is. All
-    // elements of any other have as many zeros as those bits begin with.
-    const std::size_t group = register_count(precision_ - precision);
+    // Registers that differ only in the first bits of their numbers become one. For the first of them those bits are
+    // zeros below an element's own: the sum, which a register counts from p, stays as it is. All elements of another
+    // have the zeros with which those bits end.
     for (std::size_t i = 0; i < registers_.size(); ++i) {
         if (registers_[i] == 0) continue;
-        const std::uint64_t hash_of_any = static_cast<std::uint64_t>(i) << (64 - precision_);
-        const std::uint8_t seen = i % group == 0 ? registers_[i] : register_of(hash_of_any, precision);
-        std::uint8_t& chosen = reduced.registers_[i / group];
-        chosen = merge_register(chosen, seen);
+        const bool first = i < reduced.registers_.size();
+        std::uint8_t& chosen = reduced.registers_[register_index(i, precision)];
+        chosen = merge_register(chosen, first ? registers_[i] : register_after(i, precision));
     }
     return reduced;
 }

@@ -5,15 +5,15 @@
 //     ultra_log_log_add(registers, 12, distinct_hash("198.51.100.7"));     // distinct_hash.hpp
 //
 // Source: Otmar Ertl, "UltraLogLog: A Practical and More Space-Efficient Alternative to HyperLogLog for Approximate
-// Distinct Counting", PVLDB 17(7), 2024, section 2. The top p bits of a hash choose the register; the zeros that follow
-// them are counted. Where HyperLogLog keeps the largest such count of a register, this keeps also whether the two counts
-// below it have occurred. A register is 0 while nothing has chosen it, else
+// Distinct Counting", PVLDB 17(7), 2024, section 2. The lowest p bits of a hash choose the register, and the zeros above
+// them, up to the first one, are counted, 63 - p at most. Where HyperLogLog keeps the largest such count of a register,
+// this keeps also whether the two counts below it have occurred. A register is 0 while nothing has chosen it, else
 //
-//     4 * (p - 1 + most zeros) + 2 * (one zero fewer occurred) + (two zeros fewer occurred)
+//     4 * (p + most zeros) + 2 * (one zero fewer occurred) + (two zeros fewer occurred)
 //
-// which are the bytes that Dynatrace's hash4j keeps (elsewhere the paper leaves the p - 1 out; with it, reducing p leaves
-// most registers as they are). Every function here is defined for any bytes whatever, and none loops over a value, so a
-// register that someone scribbled over spoils its count and nothing else.
+// (the paper has 1 in place of the p, with which reducing p would have to change every register). Every function here is
+// defined for any bytes whatever, and none loops over a value: a register that someone scribbled over spoils the count
+// and nothing else.
 #pragma once
 
 #include <algorithm>
@@ -30,8 +30,8 @@ inline constexpr unsigned kDefaultDistinctPrecision = 12;
 inline constexpr unsigned kMostDistinctPrecision = 16;
 
 /// 2^precision, which is also their size in bytes.
-constexpr std::size_t register_count(unsigned precision) noexcept {
-    return std::size_t{1} << precision;
+constexpr std::uint64_t register_count(unsigned precision) noexcept {
+    return std::uint64_t{1} << precision;
 }
 
 /// The register that has seen what either has seen. Associative, commutative, idempotent, no branch.
@@ -44,11 +44,23 @@ constexpr std::uint8_t merge_register(std::uint8_t a, std::uint8_t b) noexcept {
     return static_cast<std::uint8_t>(high | (seen_by_low >> ((high >> 2) - (low >> 2)) & 3));
 }
 
-/// The register for nothing but `hash`.
-inline std::uint8_t register_of(std::uint64_t hash, unsigned precision) noexcept {
-    const std::uint64_t end = std::uint64_t{1} << (precision - 1);  // so that 64 - p zeros are the most
-    const auto zeros = static_cast<unsigned>(__builtin_clzll(hash << precision | end));
-    return static_cast<std::uint8_t>(4 * (zeros + precision - 1));
+/// The number of the register that `hash` chooses.
+constexpr std::size_t register_index(std::uint64_t hash, unsigned precision) noexcept {
+    return hash & (register_count(precision) - 1);
+}
+
+/// What that register is after nothing but `hash`.
+constexpr std::uint8_t register_after(std::uint64_t hash, unsigned precision) noexcept {
+    constexpr std::uint64_t kEnd = std::uint64_t{1} << 63;  // so that there is a one to end the zeros
+    const std::uint64_t above_index = hash ^ register_index(hash, precision);
+    return static_cast<std::uint8_t>(4 * std::countr_zero(above_index | kEnd));
+}
+
+/// Whether `before` has seen what register_after() tells of: merge_register(before, seen) == before, in fewer steps.
+constexpr bool includes(std::uint8_t before, std::uint8_t seen) noexcept {
+    const int lead = before - seen;
+    const std::uint64_t needed = std::uint64_t{4} >> (lead >> 2 & 63) & 3;  // of the two lowest bits
+    return lead >= 0 && (needed & ~std::uint64_t{before}) == 0;
 }
 
 /// Records one element. True if that changed a register; once the same element, or many others, have been recorded it
@@ -56,15 +68,13 @@ inline std::uint8_t register_of(std::uint64_t hash, unsigned precision) noexcept
 /// update is ever lost. `hash` must be uniform over 64 bits: never a key itself.
 inline bool ultra_log_log_add(std::atomic<std::uint8_t>* registers, unsigned precision,
                               std::uint64_t hash) noexcept {
-    std::atomic<std::uint8_t>& chosen = registers[hash >> (64 - precision)];
-    const std::uint8_t seen = register_of(hash, precision);
+    std::atomic<std::uint8_t>& chosen = registers[register_index(hash, precision)];
+    const std::uint8_t seen = register_after(hash, precision);
     std::uint8_t before = chosen.load(std::memory_order_relaxed);
-    for (;;) {
-        const std::uint8_t after = merge_register(before, seen);
-        if (after == before) [[likely]]
-            return false;
-        if (chosen.compare_exchange_weak(before, after, std::memory_order_relaxed)) return true;
-    }
+    while (!includes(before, seen))
+        [[unlikely]] if (chosen.compare_exchange_weak(before, merge_register(before, seen),
+                                                      std::memory_order_relaxed)) return true;
+    return false;
 }
 
 /// Merges `from` into `into`, `count` registers (a multiple of 16) of the same precision, 16 at a time; blocks of zeros and
