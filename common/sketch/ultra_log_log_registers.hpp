@@ -71,9 +71,10 @@ inline bool ultra_log_log_add(std::atomic<std::uint8_t>* registers, unsigned pre
     std::atomic<std::uint8_t>& chosen = registers[register_index(hash, precision)];
     const std::uint8_t seen = register_after(hash, precision);
     std::uint8_t before = chosen.load(std::memory_order_relaxed);
-    while (!includes(before, seen))
-        [[unlikely]] if (chosen.compare_exchange_weak(before, merge_register(before, seen),
-                                                      std::memory_order_relaxed)) return true;
+    while (!includes(before, seen)) {
+        const std::uint8_t after = merge_register(before, seen);
+        if (chosen.compare_exchange_weak(before, after, std::memory_order_relaxed)) return true;
+    }
     return false;
 }
 
