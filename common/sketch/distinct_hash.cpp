@@ -8,8 +8,8 @@
 namespace signalbox::sketch {
 namespace {
 
-/// Elements of up to this many bytes have code of their own: of XXH3 the compiler keeps what few bytes need, and saves no
-/// registers for the rest of it.
+/// Elements of up to this many bytes have code of their own: of XXH3 the compiler keeps what few bytes need,
+/// and saves no registers for the rest of it.
 constexpr std::size_t kShort = 16;
 
 [[gnu::noinline]] std::uint64_t hash_long(std::string_view bytes, std::uint64_t seed) noexcept {

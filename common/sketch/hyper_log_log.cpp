@@ -8,8 +8,8 @@
 namespace signalbox::sketch {
 namespace {
 
-/// "HYLL", the dense encoding (0), three unused bytes, and a cached estimate of 8 bytes whose highest bit says that it
-/// is not up to date.
+/// "HYLL", the dense encoding (0), three unused bytes, and a cached estimate of 8 bytes whose highest bit
+/// says that it is not up to date.
 constexpr std::string_view kDenseHeader{"HYLL\0\0\0\0\0\0\0\0\0\0\0\x80", 16};
 constexpr unsigned kBitsPerRegister = 6;
 

@@ -17,9 +17,10 @@ void require_precision(unsigned precision) {
                     kLeastDistinctPrecision, kMostDistinctPrecision, kDefaultDistinctPrecision));
 }
 
-/// What the registers say of the rate x at which elements choose a register, each with its own number of zeros. That j
-/// zeros have occurred has the probability 1 - exp(-x * share_of(j)), and each register says of some j that
-/// they have occurred, of some that they have not. So the log-likelihood of x is (paper, section 3.2)
+/// What the registers say of the rate x at which elements choose a register, each with its own number of
+/// zeros. That j zeros have occurred has the probability 1 - exp(-x * share_of(j)), and each register says of
+/// some j that they have occurred, of some that they have not. So the log-likelihood of x is (paper, section
+/// 3.2)
 ///
 ///     -x * absent + sum over i of present[i] * ln(1 - exp(-x / 2^i))
 struct Likelihood {
@@ -27,7 +28,8 @@ struct Likelihood {
     std::array<double, 65> present = {};  ///< [i]: how often something with the share 2^-i has occurred
 };
 
-/// With what probability 2^-result an element of a register has `zeros` zeros. There are no more than 63 - precision.
+/// With what probability 2^-result an element of a register has `zeros` zeros. There are no more than 63 -
+/// precision.
 unsigned share_exponent(unsigned zeros, unsigned precision) {
     return std::min(zeros + 1, 63 - precision);
 }
@@ -65,9 +67,9 @@ Likelihood likelihood_of(std::span<const std::uint8_t> registers, unsigned preci
 ///
 ///     sum over i of present[i] * h(x / 2^i) - x * absent,   h(y) = y / (exp(y) - 1)
 ///
-/// That function falls and is convex, so Newton's method from any point left of the zero approaches it without ever
-/// passing it. Where its first step from 0 leads is easily said, and a few more suffice; but an estimate must end for
-/// any registers: hence a bound.
+/// That function falls and is convex, so Newton's method from any point left of the zero approaches it
+/// without ever passing it. Where its first step from 0 leads is easily said, and a few more suffice; but an
+/// estimate must end for any registers: hence a bound.
 double most_likely_rate(const Likelihood& likelihood) {
     constexpr int kMostSteps = 100;
     double all_present = 0;
@@ -144,9 +146,9 @@ bool UltraLogLog::merge_shared(const std::atomic<std::uint8_t>* registers, unsig
 UltraLogLog UltraLogLog::reduced_to(unsigned precision) const {
     if (precision >= precision_) return *this;
     UltraLogLog reduced(precision);
-    // Registers that differ only in the first bits of their numbers become one. For the first of them those bits are
-    // zeros below an element's own: the sum, which a register counts from p, stays as it is. All elements of another
-    // have the zeros with which those bits end.
+    // Registers that differ only in the first bits of their numbers become one. For the first of them those
+    // bits are zeros below an element's own: the sum, which a register counts from p, stays as it is. All
+    // elements of another have the zeros with which those bits end.
     for (std::size_t i = 0; i < registers_.size(); ++i) {
         if (registers_[i] == 0) continue;
         const bool first = i < reduced.registers_.size();
@@ -158,7 +160,8 @@ UltraLogLog UltraLogLog::reduced_to(unsigned precision) const {
 
 double UltraLogLog::estimate() const {
     constexpr double kMost = 0x1p64;
-    /// ln(2) * 3/2 * zeta(3, 5/4) / zeta(2, 5/4)^2 (paper, section 3.2): the bias of 2^p registers is this over 2^p.
+    /// ln(2) * 3/2 * zeta(3, 5/4) / zeta(2, 5/4)^2 (paper, section 3.2): the bias of 2^p registers is this
+    /// over 2^p.
     constexpr double kBias = 0.48147376527720065;
     if (empty()) return 0;
     const Likelihood likelihood = likelihood_of(registers_, precision_);

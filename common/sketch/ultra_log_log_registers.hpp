@@ -1,19 +1,20 @@
-// The registers of UltraLogLog, a sketch that counts distinct elements: 2^p bytes that start as zeros, that any number
-// of threads and processes update at once, and that merge.
+// The registers of UltraLogLog, a sketch that counts distinct elements: 2^p bytes that start as zeros, that
+// any number of threads and processes update at once, and that merge.
 //
-//     std::atomic<std::uint8_t> registers[4096] = {};                      // or a part of a shared mapping; p is 12
-//     ultra_log_log_add(registers, 12, distinct_hash("198.51.100.7"));     // distinct_hash.hpp
+//     std::atomic<std::uint8_t> registers[4096] = {};                    // or in a shared mapping; p is 12
+//     ultra_log_log_add(registers, 12, distinct_hash("198.51.100.7"));   // distinct_hash.hpp
 //
-// Source: Otmar Ertl, "UltraLogLog: A Practical and More Space-Efficient Alternative to HyperLogLog for Approximate
-// Distinct Counting", PVLDB 17(7), 2024, section 2. The lowest p bits of a hash choose the register, and the zeros above
-// them, up to the first one, are counted, 63 - p at most. Where HyperLogLog keeps the largest such count of a register,
-// this keeps also whether the two counts below it have occurred. A register is 0 while nothing has chosen it, else
+// Source: Otmar Ertl, "UltraLogLog: A Practical and More Space-Efficient Alternative to HyperLogLog for
+// Approximate Distinct Counting", PVLDB 17(7), 2024, section 2. The lowest p bits of a hash choose the
+// register, and the zeros above them, up to the first one, are counted, 63 - p at most. Where HyperLogLog
+// keeps the largest such count of a register, this keeps also whether the two counts below it have occurred.
+// A register is 0 while nothing has chosen it, else
 //
 //     4 * (p + most zeros) + 2 * (one zero fewer occurred) + (two zeros fewer occurred)
 //
-// (the paper has 1 in place of the p, with which reducing p would have to change every register). Every function here is
-// defined for any bytes whatever, and none loops over a value: a register that someone scribbled over spoils the count
-// and nothing else.
+// (the paper has 1 in place of the p, with which reducing p would have to change every register). Every
+// function here is defined for any bytes whatever, and none loops over a value: a register that someone
+// scribbled over spoils the count and nothing else.
 #pragma once
 
 #include <algorithm>
@@ -38,8 +39,8 @@ constexpr std::uint64_t register_count(unsigned precision) noexcept {
 constexpr std::uint8_t merge_register(std::uint8_t a, std::uint8_t b) noexcept {
     const unsigned high = std::max(a, b);
     const unsigned low = std::min(a, b);
-    // The three counts that `low` tells of, moved to where `high` has its own. A zero lies so far below any other
-    // register (p >= 8) that nothing of it arrives.
+    // The three counts that `low` tells of, moved to where `high` has its own. A zero lies so far below any
+    // other register (p >= 8) that nothing of it arrives.
     const std::uint64_t seen_by_low = 4 | (low & 3);
     return static_cast<std::uint8_t>(high | (seen_by_low >> ((high >> 2) - (low >> 2)) & 3));
 }
@@ -56,16 +57,17 @@ constexpr std::uint8_t register_after(std::uint64_t hash, unsigned precision) no
     return static_cast<std::uint8_t>(4 * std::countr_zero(above_index | kEnd));
 }
 
-/// Whether `before` has seen what register_after() tells of: merge_register(before, seen) == before, in fewer steps.
+/// Whether `before` has seen what register_after() tells of: merge_register(before, seen) == before, in fewer
+/// steps.
 constexpr bool includes(std::uint8_t before, std::uint8_t seen) noexcept {
     const int lead = before - seen;
     const std::uint64_t needed = std::uint64_t{4} >> (lead >> 2 & 63) & 3;  // of the two lowest bits
     return lead >= 0 && (needed & ~std::uint64_t{before}) == 0;
 }
 
-/// Records one element. True if that changed a register; once the same element, or many others, have been recorded it
-/// mostly does not, and costs a load and a comparison. From any thread of any process that maps them; lock-free, and no
-/// update is ever lost. `hash` must be uniform over 64 bits: never a key itself.
+/// Records one element. True if that changed a register; once the same element, or many others, have been
+/// recorded it mostly does not, and costs a load and a comparison. From any thread of any process that maps
+/// them; lock-free, and no update is ever lost. `hash` must be uniform over 64 bits: never a key itself.
 inline bool ultra_log_log_add(std::atomic<std::uint8_t>* registers, unsigned precision,
                               std::uint64_t hash) noexcept {
     std::atomic<std::uint8_t>& chosen = registers[register_index(hash, precision)];
@@ -78,12 +80,12 @@ inline bool ultra_log_log_add(std::atomic<std::uint8_t>* registers, unsigned pre
     return false;
 }
 
-/// Merges `from` into `into`, `count` registers (a multiple of 16) of the same precision, 16 at a time; blocks of zeros and
-/// blocks that are the same in both cost least.
+/// Merges `from` into `into`, `count` registers (a multiple of 16) of the same precision, 16 at a time;
+/// blocks of zeros and blocks that are the same in both cost least.
 void merge_registers(std::uint8_t* into, const std::uint8_t* from, std::size_t count) noexcept;
 
-/// The same between shared mappings, both aligned to 8 bytes. Others may read both and write `from` meanwhile; nobody
-/// else may write `into`, whose updates would be lost.
+/// The same between shared mappings, both aligned to 8 bytes. Others may read both and write `from`
+/// meanwhile; nobody else may write `into`, whose updates would be lost.
 void merge_registers(std::atomic<std::uint8_t>* into, const std::atomic<std::uint8_t>* from,
                      std::size_t count) noexcept;
 

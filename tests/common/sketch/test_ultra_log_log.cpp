@@ -17,7 +17,7 @@ constexpr std::uint64_t kSeed = 20260707;
 Hashes random_hashes(Random& random, std::size_t count) {
     Hashes hashes(count);
     for (std::uint64_t& hash : hashes)
-        hash = random() << random() % 3 * (random() % 40) | random() >> 48;  // now and then with many zeros
+        hash = random() << random() % 3 * (random() % 24) | random() >> 48;  // now and then with many zeros
     return hashes;
 }
 

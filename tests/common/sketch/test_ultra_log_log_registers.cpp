@@ -109,8 +109,9 @@ private Q_SLOTS:
         }
     }
 
-    /// For any bytes, not only for those that can occur: whatever a broken process left, merging has one result.
-    void merging_registers_is_associative_commutative_and_idempotent_for_any_registers() {
+    /// For any bytes, not only for those that can occur: whatever a broken process left, merging has one
+    /// result.
+    void merging_registers_is_associative_commutative_and_idempotent_for_any_bytes() {
         const auto byte = [](unsigned value) { return static_cast<std::uint8_t>(value); };
         for (unsigned a = 0; a < 256; ++a) {
             QCOMPARE(merge_register(byte(a), byte(a)), byte(a));
