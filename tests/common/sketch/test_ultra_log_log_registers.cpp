@@ -1,5 +1,6 @@
 #include <QTest>
 #include <bit>
+#include <latch>
 #include <random>
 #include <thread>
 #include <vector>
@@ -180,35 +181,58 @@ private Q_SLOTS:
         }
     }
 
+    /// All threads walk the registers in the same order, so that they meet at each of them while it changes.
     void threads_that_record_at_once_leave_the_registers_of_one_thread() {
-        constexpr int kThreads = 4;
-        constexpr int kElements = 200'000;
-        for (const unsigned precision : {8u, 12u}) {
-            SharedRegisters together(register_count(precision));
-            SharedRegisters alone(register_count(precision));
+        constexpr unsigned kPrecision = 8;
+        constexpr std::size_t kThreads = 3;
+        constexpr int kRounds = 500;
+        SharedRegisters together(register_count(kPrecision));
+        SharedRegisters alone(register_count(kPrecision));
+        std::mt19937_64 random(kSeed);
+        for (int round = 0; round < kRounds; ++round) {
+            for (std::size_t i = 0; i < together.size(); ++i)
+                together[i] = alone[i] = 0;
+            std::vector<std::vector<std::uint64_t>> hashes(kThreads);
+            for (auto& of_thread : hashes)
+                for (std::size_t i = 0; i < 4 * together.size(); ++i)
+                    of_thread.push_back(steep_hash(random, kPrecision) / 256 * 256 + i / 4);
+
+            std::latch start(kThreads);
             std::vector<std::thread> threads;
-            for (int thread = 0; thread < kThreads; ++thread)
-                threads.emplace_back([&together, precision, thread] {
-                    std::mt19937_64 random(kSeed + static_cast<unsigned>(thread));
-                    for (int i = 0; i < kElements; ++i)
-                        ultra_log_log_add(together.data(), precision, steep_hash(random, precision));
+            for (const auto& of_thread : hashes)
+                threads.emplace_back([&] {
+                    start.arrive_and_wait();
+                    for (const std::uint64_t hash : of_thread)
+                        ultra_log_log_add(together.data(), kPrecision, hash);
                 });
-            Registers seen_meanwhile(together.size());
-            copy_registers(seen_meanwhile.data(), together.data(), together.size());
             for (std::thread& thread : threads)
                 thread.join();
-            for (int thread = 0; thread < kThreads; ++thread) {
-                std::mt19937_64 random(kSeed + static_cast<unsigned>(thread));
-                for (int i = 0; i < kElements; ++i)
-                    ultra_log_log_add(alone.data(), precision, steep_hash(random, precision));
-            }
-            QVERIFY(plain(together) == plain(alone));
-            QVERIFY(registers_can_occur(seen_meanwhile.data(), precision));
-            merge_registers(together.data(),
-                            SharedRegisters(seen_meanwhile.begin(), seen_meanwhile.end()).data(),
-                            together.size());
+            for (const auto& of_thread : hashes)
+                for (const std::uint64_t hash : of_thread)
+                    ultra_log_log_add(alone.data(), kPrecision, hash);
             QVERIFY(plain(together) == plain(alone));
         }
+    }
+
+    void a_copy_made_while_others_record_holds_what_can_occur() {
+        SharedRegisters registers(register_count(12));
+        std::atomic<bool> enough{false};
+        std::thread writer([&] {
+            for (std::mt19937_64 random(kSeed); !enough;)
+                ultra_log_log_add(registers.data(), 12, steep_hash(random, 12));
+        });
+        Registers copy(registers.size());
+        bool all_can_occur = true;
+        for (int i = 0; i < 200; ++i) {
+            copy_registers(copy.data(), registers.data(), copy.size());
+            all_can_occur = all_can_occur && registers_can_occur(copy.data(), 12);
+        }
+        enough = true;
+        writer.join();
+        QVERIFY(all_can_occur);
+        SharedRegisters with_copy(copy.begin(), copy.end());
+        merge_registers(with_copy.data(), registers.data(), copy.size());
+        QVERIFY(plain(with_copy) == plain(registers));
     }
 
     /// The hash is part of what processes of different builds agree on.
