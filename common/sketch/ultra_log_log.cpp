@@ -20,7 +20,7 @@ void require_precision(unsigned precision) {
 /// What the registers say of the rate x at which elements choose a register, each with its own number of
 /// zeros. That j zeros have occurred has the probability 1 - exp(-x * share_of(j)), and each register says of
 /// some j that they have occurred, of some that they have not. So the log-likelihood of x is (paper, section
-/// 3.2)
+/// 3.1)
 ///
 ///     -x * absent + sum over i of present[i] * ln(1 - exp(-x / 2^i))
 struct Likelihood {
@@ -112,11 +112,11 @@ UltraLogLog UltraLogLog::from_registers(std::span<const std::uint8_t> registers)
                                                 registers.size(), register_count(kLeastDistinctPrecision),
                                                 register_count(kMostDistinctPrecision)));
     UltraLogLog sketch(static_cast<unsigned>(std::countr_zero(registers.size())));
-    if (!registers_can_occur(registers.data(), sketch.precision_))
-        throw std::invalid_argument(
-            fmt::format("the registers are not those of an UltraLogLog of precision {}: drop them, their "
-                        "source is broken",
-                        sketch.precision_));
+    for (std::size_t i = 0; i < registers.size(); ++i)
+        if (!register_can_occur(registers[i], sketch.precision_))
+            throw std::invalid_argument(fmt::format(
+                "register {} of precision {} cannot be {}: something else has written there, drop the sketch",
+                i, sketch.precision_, registers[i]));
     sketch.registers_.assign(registers.begin(), registers.end());
     return sketch;
 }
@@ -160,7 +160,7 @@ UltraLogLog UltraLogLog::reduced_to(unsigned precision) const {
 
 double UltraLogLog::estimate() const {
     constexpr double kMost = 0x1p64;
-    /// ln(2) * 3/2 * zeta(3, 5/4) / zeta(2, 5/4)^2 (paper, section 3.2): the bias of 2^p registers is this
+    /// ln(2) * 3/2 * zeta(3, 5/4) / zeta(2, 5/4)^2 (as the paper has it): the bias of 2^p registers is this
     /// over 2^p.
     constexpr double kBias = 0.48147376527720065;
     if (empty()) return 0;

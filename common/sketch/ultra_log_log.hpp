@@ -13,7 +13,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -28,7 +27,8 @@ public:
     explicit UltraLogLog(unsigned precision = kDefaultDistinctPrecision);
 
     /// The sketch with these registers, which may come from anywhere. Throws std::invalid_argument that says
-    /// what is wrong if their number is not 2^8 … 2^16 or one has a value that recording cannot lead to.
+    /// what is wrong if their number is not 2^8 … 2^16 or which one has a value that recording cannot lead
+    /// to.
     static UltraLogLog from_registers(std::span<const std::uint8_t> registers);
 
     /// Records one element; `hash` must be uniform over 64 bits (distinct_hash() is). True if it changed a
@@ -48,14 +48,15 @@ public:
     UltraLogLog reduced_to(unsigned precision) const;
 
     /// How many distinct elements were recorded: 0 if none were, never more than 2^64. The maximum of the
-    /// likelihood under the Poisson model (paper, section 3.2), less its first-order bias. Takes
+    /// likelihood under the Poisson model (the paper's section 3.1), less its first-order bias. Takes
     /// microseconds.
     double estimate() const;
 
     /// The standard deviation of estimate() over the true number, for large numbers: sqrt(ln 2 / zeta(2, 5/4)
-    /// / 2^p) (paper, sections 2.2 and 3.2), which is 0.7608 / sqrt(2^p): 0.0476 at p 8, 0.0119 at 12, 0.0030
-    /// at 16. Up to about 2^p elements it is two thirds of that. Its square times 8 * 2^p bits is 4.63
-    /// (HyperLogLog's is 6.5 with registers of 6 bits, 8.6 with those of 8).
+    /// / 2^p) (the paper's asymptotic limit for this estimator, base 2 and two bits more), which is 0.7608 /
+    /// sqrt(2^p): 0.0476 at p 8, 0.0119 at 12, 0.0030 at 16. Up to about 2^p elements it is two thirds of
+    /// that. Its square times 8 * 2^p bits is 4.63 (HyperLogLog's is 6.5 with registers of 6 bits, 8.6 with
+    /// those of 8).
     double relative_standard_error() const;
 
     bool empty() const;

@@ -79,7 +79,6 @@ void copy_registers(std::uint8_t* into, const std::atomic<std::uint8_t>* from, s
 }
 
 bool registers_can_occur(const std::uint8_t* registers, unsigned precision) noexcept {
-    // With no zero nothing fewer can have occurred, with one zero only none.
     const auto no_zero = static_cast<std::uint8_t>(4 * precision);
     const auto one_zero = static_cast<std::uint8_t>(no_zero + 4);
     const auto two_zeros = static_cast<std::uint8_t>(no_zero + 8);

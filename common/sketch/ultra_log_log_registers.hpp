@@ -5,10 +5,10 @@
 //     ultra_log_log_add(registers, 12, distinct_hash("198.51.100.7"));   // distinct_hash.hpp
 //
 // Source: Otmar Ertl, "UltraLogLog: A Practical and More Space-Efficient Alternative to HyperLogLog for
-// Approximate Distinct Counting", PVLDB 17(7), 2024, section 2. The lowest p bits of a hash choose the
-// register, and the zeros above them, up to the first one, are counted, 63 - p at most. Where HyperLogLog
-// keeps the largest such count of a register, this keeps also whether the two counts below it have occurred.
-// A register is 0 while nothing has chosen it, else
+// Approximate Distinct Counting", PVLDB 17(7), 2024: base 2, with two bits more. The lowest p bits of a hash
+// choose the register, and the zeros above them, up to the first one, are counted, 63 - p at most. Where
+// HyperLogLog keeps the largest such count of a register, this keeps also whether the two counts below it
+// have occurred. A register is 0 while nothing has chosen it, else
 //
 //     4 * (p + most zeros) + 2 * (one zero fewer occurred) + (two zeros fewer occurred)
 //
@@ -91,6 +91,14 @@ void merge_registers(std::atomic<std::uint8_t>* into, const std::atomic<std::uin
 
 /// A copy of registers that others may be writing: `count` is a multiple of 16, `from` aligned to 8 bytes.
 void copy_registers(std::uint8_t* into, const std::atomic<std::uint8_t>* from, std::size_t count) noexcept;
+
+/// Whether recording can lead to this value: with no zero nothing fewer can have occurred, with one zero only
+/// none.
+constexpr bool register_can_occur(std::uint8_t value, unsigned precision) noexcept {
+    const unsigned no_zero = 4 * precision;
+    return value == 0 || value == no_zero || value == no_zero + 4 || value == no_zero + 6 ||
+           value >= no_zero + 8;
+}
 
 /// Whether recording can lead to every one of these 2^precision registers.
 bool registers_can_occur(const std::uint8_t* registers, unsigned precision) noexcept;

@@ -20,15 +20,15 @@ using signalbox::sketch::UltraLogLog;
 constexpr std::size_t kWorkers = 8;
 using Workers = std::vector<UltraLogLog>;
 
-/// Of a maximum likelihood estimate: 8 ln 2 / zeta(2, 5/4) (Ertl, section 3.2). No estimate from the same
-/// registers can do better for many elements (Cramér and Rao). For n elements it is less by 8 * 2^p / n,
-/// since the formula takes also n to be random.
+/// Of a maximum likelihood estimate: 8 ln 2 / zeta(2, 5/4) (Ertl, as in ultra_log_log.hpp). No estimate from
+/// the same registers can do better for many elements (Cramér and Rao). For n elements it is less by 8 * 2^p
+/// / n, since the formula takes also n to be random.
 constexpr double kPromisedProduct = 4.6313;
 /// Of the promised standard error.
 constexpr double kMostBias = 0.2;
 constexpr double kErrorTolerance = 0.1;
 
-/// SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014, figure 17):
+/// SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014):
 /// a new 64-bit value each time until all 2^64 are used up, so a stream of as many distinct hashes as one
 /// asks for.
 class Random {

@@ -177,6 +177,8 @@ private Q_SLOTS:
                 Registers registers(register_count(precision));
                 registers[value % registers.size()] = static_cast<std::uint8_t>(value);
                 QCOMPARE(registers_can_occur(registers.data(), precision), bool{reachable[value]});
+                QCOMPARE(register_can_occur(static_cast<std::uint8_t>(value), precision),
+                         bool{reachable[value]});
             }
         }
     }
