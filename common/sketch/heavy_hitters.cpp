@@ -40,20 +40,20 @@ struct SetCopy {
 Counter copy_counter(const Table::Set& set, const Table::Word& version, std::size_t way) {
     Counter counter;
     const std::uint64_t before = version.load(acquire) >> 1;
-    counter.tag = set.tags[way].load(acquire);
-    counter.error = set.errors[way].load(acquire);
-    for (std::size_t i = 0; i < std::size(set.keys[way]); ++i) {
-        const std::uint64_t word = set.keys[way][i].load(acquire);
+    counter.tag = set.owners[way].tag.load(acquire);
+    counter.error = set.owners[way].error.load(acquire);
+    for (std::size_t i = 0; i < std::size(set.owners[way].key); ++i) {
+        const std::uint64_t word = set.owners[way].key[i].load(acquire);
         std::memcpy(counter.key.data() + i * sizeof(word), &word, sizeof(word));
     }
     counter.count = set.counts[way].load(acquire);
-    const bool same_key = set.tags[way].load(acquire) == counter.tag && version.load(acquire) >> 1 == before;
+    const bool same_key = set.owners[way].tag.load(acquire) == counter.tag && version.load(acquire) >> 1 == before;
     counter.changing = !same_key || (counter.tag == 0 && counter.count > 0);
     return counter;
 }
 
 SetCopy copy_set(const Table& table, std::size_t index) {
-    const Table::Word& version = table.versions[index];
+    const Table::Word& version = table.guides[index].version;
     SetCopy copy;
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
         const std::uint64_t before = version.load(acquire) >> 1;

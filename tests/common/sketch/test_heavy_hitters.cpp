@@ -356,8 +356,8 @@ private Q_SLOTS:
             for (std::size_t i = 0; i < Table::kWays; ++i)
                 stream.add(keys[i], 10 + i);
             Table::Set& set = stream.table->sets[set_of(key_tag(keys[0]))];
-            if (stores > 0) set.tags[0] = 0;
-            if (stores > 1) set.errors[0] = 10;
+            if (stores > 0) set.owners[0].tag = 0;
+            if (stores > 1) set.owners[0].error = 10;
             if (stores > 2) set.counts[0] = 11;
 
             const HeavyHitters seen = stream.seen();
@@ -477,7 +477,7 @@ private Q_SLOTS:
         };
         add_all();
         const std::size_t held = set_of(key_tag(name(1)));
-        table->versions[held] |= 1;
+        table->guides[held].version |= 1;
         add_all();
         const HeavyHitters seen = read(*table);
         QVERIFY(seen.missed > 0 && seen.missed % 3 == 0);
