@@ -19,7 +19,7 @@
 // with the weight of the set's j heaviest keys set aside, the error is at most the rest of the load divided
 // by kWays - j, for every j < kWays (Berinde et al., "Space-optimal heavy hitters with strong error bounds",
 // PODS 2009). A million keys by Zipf's law with exponent 1.1 spread so evenly that the largest error was
-// 0.17 % of the total (measured). The worst case is a stream whose keys all fall into one set, which only
+// 0.18 % of the total (measured). The worst case is a stream whose keys all fall into one set, which only
 // somebody who computes hashes on purpose brings about: total / kWays. The stated errors hold even then.
 //
 // Keys are any bytes. One longer than kKeyBytes is kept as its first kKeyBytes bytes and the hash of all of
