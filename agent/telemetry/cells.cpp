@@ -116,8 +116,12 @@ sketch::ExponentialHistogram difference(const DistributionTotals& now, const Dis
         histogram.add_to_bucket(sketch::kFirstBucket + static_cast<int>(bucket),
                                 grown(now.counts[i], earlier(bucket)));
     }
-    histogram.add_to_bucket(sketch::kFirstBucket, grown(now.underflow, before.underflow));
-    histogram.add_to_bucket(sketch::kLastBucket, grown(now.overflow, before.overflow));
+    const std::uint64_t underflow = grown(now.underflow, before.underflow);
+    const std::uint64_t overflow = grown(now.overflow, before.overflow);
+    histogram.add_to_bucket(sketch::kFirstBucket, underflow);
+    histogram.add_to_bucket(sketch::kLastBucket, overflow);
+    histogram.mark_underflow(underflow);
+    histogram.mark_overflow(overflow);
     histogram.add_zeros(grown(now.zeros, before.zeros));
     if (now.sum > before.sum) histogram.add_sum(static_cast<double>(now.sum - before.sum) * units_per_tick);
     if (before.empty() && !now.empty())

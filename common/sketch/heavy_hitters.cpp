@@ -47,7 +47,8 @@ Counter copy_counter(const Table::Set& set, const Table::Word& version, std::siz
         std::memcpy(counter.key.data() + i * sizeof(word), &word, sizeof(word));
     }
     counter.count = set.counts[way].load(acquire);
-    const bool same_key = set.owners[way].tag.load(acquire) == counter.tag && version.load(acquire) >> 1 == before;
+    const bool same_key =
+        set.owners[way].tag.load(acquire) == counter.tag && version.load(acquire) >> 1 == before;
     counter.changing = !same_key || (counter.tag == 0 && counter.count > 0);
     return counter;
 }
