@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace signalbox::sketch {
 namespace {
@@ -120,8 +121,11 @@ std::optional<double> ExponentialHistogram::max() const {
 
 std::optional<double> ExponentialHistogram::quantile(double q) const {
     if (empty()) return std::nullopt;
-    // Nearest rank: the smallest value with at least q * count values up to it; ranks start at 1.
-    const double exact_rank = std::ceil(std::clamp(q, 0.0, 1.0) * static_cast<double>(count_));
+    // Nearest rank: the smallest value with at least q * count values up to it; ranks start at 1. Of 10,000
+    // values 0.007 are 70, although the double nearest to 0.007 is a little more.
+    constexpr double kRounding = std::numeric_limits<double>::epsilon();
+    const double exact_rank =
+        std::ceil(std::clamp(q, 0.0, 1.0) * static_cast<double>(count_) * (1 - kRounding));
     const auto rank = std::clamp<std::uint64_t>(static_cast<std::uint64_t>(exact_rank), 1, count_);
     const double value = value_of_rank(rank);
     return exact_min_ ? std::clamp(value, *exact_min_, *exact_max_) : value;

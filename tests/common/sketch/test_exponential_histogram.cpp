@@ -233,6 +233,16 @@ private Q_SLOTS:
         }
     }
 
+    void a_quantile_of_a_whole_rank_is_the_value_of_that_rank() {
+        ExponentialHistogram histogram;
+        for (int i = 1; i <= 1000; ++i)
+            histogram.record(i);
+        for (int permille = 1; permille <= 1000; ++permille) {
+            const double error = std::abs(histogram.quantile(permille / 1000.0).value() / permille - 1);
+            QVERIFY2(error <= histogram.relative_error() * (1 + 1e-9), qPrintable(QString::number(permille)));
+        }
+    }
+
     void extremes_are_exact_where_known_and_else_those_of_the_outermost_buckets() {
         const ExponentialHistogram exact = recorded({0.003, 1.7});
         QCOMPARE(exact.min(), 0.003);
