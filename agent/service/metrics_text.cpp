@@ -67,7 +67,7 @@ void histogram(Out out, const wire::Instrument& instrument, const ExponentialHis
     const auto line = [&](std::string_view le, std::uint64_t count) {
         fmt::format_to(out, "{}_bucket{} {}\n", instrument.name, label_text(instrument.labels, le), count);
     };
-    std::uint64_t seen = octaves.zeros();
+    std::uint64_t seen = octaves.count_up_to(0);
     if (!octaves.buckets()
              .empty())  // without a bound below the first bucket its values would seem to reach to zero
         line(number(std::ldexp(1.0, octaves.first_bucket())), seen);

@@ -1,6 +1,7 @@
 #include "agent/telemetry/cells.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace signalbox::telemetry {
 namespace {
@@ -200,20 +201,40 @@ sketch::ExponentialHistogram difference(const DistributionTotals& now, const Dis
     sketch::ExponentialHistogram histogram;
     // What cannot be: a count that fell. A broken writer may show it; it counts as no change.
     const auto grown = [](std::uint64_t a, std::uint64_t b) { return a > b ? a - b : 0; };
-    const SideTotals& side = now.above;
-    const SideTotals& earlier = before.above;
-    for_each_increase(side, earlier, [&histogram](std::uint32_t bucket, std::uint64_t count) {
-        histogram.add_to_bucket(sketch::kFirstBucket + static_cast<int>(bucket), count);
+    const auto by_sign = [&](const SideTotals& side, const SideTotals& earlier, auto add_to_bucket) {
+        for_each_increase(side, earlier, [&](std::uint32_t bucket, std::uint64_t count) {
+            add_to_bucket(sketch::kFirstBucket + static_cast<int>(bucket), count);
+        });
+        const std::uint64_t underflow = grown(side.underflow, earlier.underflow);
+        const std::uint64_t overflow = grown(side.overflow, earlier.overflow);
+        add_to_bucket(sketch::kFirstBucket, underflow);
+        add_to_bucket(sketch::kLastBucket, overflow);
+        histogram.mark_underflow(underflow);
+        histogram.mark_overflow(overflow);
+        return side.sum > earlier.sum ? static_cast<double>(side.sum - earlier.sum) * units_per_tick : 0;
+    };
+    const double sum_above = by_sign(now.above, before.above, [&histogram](int bucket, std::uint64_t count) {
+        histogram.add_to_bucket(bucket, count);
     });
-    histogram.add_to_bucket(sketch::kFirstBucket, grown(side.underflow, earlier.underflow));
-    histogram.add_to_bucket(sketch::kLastBucket, grown(side.overflow, earlier.overflow));
-    histogram.add_zeros(grown(side.zeros, earlier.zeros));
-    if (side.sum > earlier.sum)
-        histogram.add_sum(static_cast<double>(side.sum - earlier.sum) * units_per_tick);
-    if (earlier.empty() && !side.empty())
-        histogram.widen_extremes(
-            side.zeros > 0 ? 0 : static_cast<double>(~side.inverted_min) * units_per_tick,
-            static_cast<double>(side.max) * units_per_tick);
+    const double sum_below = by_sign(now.below, before.below, [&histogram](int bucket, std::uint64_t count) {
+        histogram.add_to_negative_bucket(bucket, count);
+    });
+    histogram.add_sum(sum_above - sum_below);
+    histogram.add_zeros(grown(now.above.zeros, before.above.zeros));
+    histogram.add_nans(grown(now.nans, before.nans));
+    histogram.add_positive_infinities(grown(now.above.infinities, before.above.infinities));
+    histogram.add_negative_infinities(grown(now.below.infinities, before.below.infinities));
+
+    const auto widen = [&](double value) { histogram.widen_extremes(value, value); };
+    if (before.above.empty() && before.below.empty()) {
+        if (now.above.zeros > 0) widen(0);
+        for (const auto& [side, sign] :
+             {std::pair{&now.above, units_per_tick}, {&now.below, -units_per_tick}})
+            if (side->max > 0) {
+                widen(static_cast<double>(~side->inverted_min) * sign);
+                widen(static_cast<double>(side->max) * sign);
+            }
+    }
     return histogram;
 }
 

@@ -1,4 +1,5 @@
-// A histogram as bytes: scale, zeros, sum, and the buckets from the first to the last that is not empty.
+// A histogram as bytes: scale, zeros, sum, the buckets from the first to the last that is not empty, and, as a
+// byte of flags says, those of negative values and what was counted apart.
 #pragma once
 
 #include "common/sketch/exponential_histogram.hpp"

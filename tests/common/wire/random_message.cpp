@@ -71,11 +71,23 @@ private:
         const int shift = sketch::kFinestScale - histogram.scale();
         for (auto buckets = below(12); buckets > 0; --buckets) {
             const int index = sketch::kFirstBucket + static_cast<int>(below(sketch::kBucketCount));
-            histogram.add_to_bucket(index >> shift, number<std::uint32_t>());
+            if (below(4) == 0)
+                histogram.add_to_negative_bucket(index >> shift, number<std::uint32_t>());
+            else
+                histogram.add_to_bucket(index >> shift, number<std::uint32_t>());
         }
+        if (below(2) == 0) add_what_few_have(histogram);
         histogram.add_zeros(number<std::uint32_t>());
         histogram.add_sum(real());
         return histogram;
+    }
+    void add_what_few_have(sketch::ExponentialHistogram& histogram) {
+        const auto often_none = [this] { return below(2) == 0 ? 0 : number<std::uint64_t>(); };
+        histogram.add_nans(often_none());
+        histogram.add_positive_infinities(often_none());
+        histogram.add_negative_infinities(often_none());
+        histogram.mark_underflow(often_none());
+        histogram.mark_overflow(often_none());
     }
     Sample sample() {
         Sample sample{number<std::uint32_t>(), {}};

@@ -4,6 +4,7 @@
 
 #include "common/wire/bytes.hpp"
 #include "common/wire/codec.hpp"
+#include "common/wire/histogram_codec.hpp"
 #include "tests/common/wire/random_message.hpp"
 
 using namespace signalbox;
@@ -171,8 +172,9 @@ private Q_SLOTS:
                                        "000000000000f03f"  // 32: gauge, 1.0
                                        "0b"                // 2: distribution
                                        "0a"
+                                       "00"
                                        "04"
-                                       "000000000000f83f"  // scale 5, four zeros, sum 1.5
+                                       "000000000000f83f"  // scale 5, nothing unusual, four zeros, sum 1.5
                                        "06"
                                        "05"  // six buckets from -3
                                        "c801"
@@ -180,6 +182,42 @@ private Q_SLOTS:
                                        "00"
                                        "02"
                                        "07"));  // 200, 1, three empty, 7
+    }
+
+    void a_histogram_with_all_parts_has_these_bytes() {
+        sketch::ExponentialHistogram histogram(5);
+        histogram.add_to_bucket(1, 2);
+        histogram.add_to_negative_bucket(-1, 3);
+        histogram.add_to_negative_bucket(0, 4);
+        histogram.add_sum(-1.5);
+        histogram.add_nans(5);
+        histogram.add_positive_infinities(6);
+        histogram.add_negative_infinities(7);
+        histogram.mark_underflow(8);
+        histogram.mark_overflow(9);
+        Writer writer;
+        write_histogram(writer, histogram);
+        const std::string bytes = writer.take();
+        QCOMPARE(QByteArray::fromStdString(bytes).toHex(), QByteArray("0a"
+                                                                      "3f"
+                                                                      "00"
+                                                                      "000000000000f8bf"  // sum -1.5
+                                                                      "01"
+                                                                      "02"
+                                                                      "02"  // one bucket, 1: 2
+                                                                      "02"
+                                                                      "01"
+                                                                      "03"
+                                                                      "04"  // two negative, from -1: 3, 4
+                                                                      "05"
+                                                                      "06"
+                                                                      "07"
+                                                                      "08"
+                                                                      "09"));
+        Reader reader(bytes);
+        std::size_t allowance = 3;
+        QVERIFY(read_histogram(reader, allowance) == histogram);
+        QCOMPARE(allowance, std::size_t{0});
     }
 
     void events_have_these_bytes() {
@@ -250,24 +288,34 @@ private Q_SLOTS:
             "a real number is -0, which is written as 0 (at byte 13 of 21)");
         row("another NaN", bytes_of("02 01 00 00 00 01 00 01 01 00 00 01 02 010000000000f87f"),
             "a NaN is not the canonical one (at byte 13 of 21)");
-        row("scale", tick_with_histogram(bytes_of("10 00") + sum + bytes_of("00")),
-            "there is no histogram scale 8 (at byte 13 of 24)");
+        row("scale", tick_with_histogram(bytes_of("10 00 00") + sum + bytes_of("00")),
+            "there is no histogram scale 8 (at byte 13 of 25)");
         row("more buckets than the scale has",
-            tick_with_histogram(bytes_of("03 00") + sum + bytes_of("12 00 01")),
-            "the number 18 exceeds 17 (at byte 23 of 26)");
-        row("buckets out of range", tick_with_histogram(bytes_of("03 00") + sum + bytes_of("01 12 01")),
-            "buckets from 9 lie outside the covered range (at byte 24 of 26)");
+            tick_with_histogram(bytes_of("03 00 00") + sum + bytes_of("12 00 01")),
+            "the number 18 exceeds 17 (at byte 24 of 27)");
+        row("buckets out of range", tick_with_histogram(bytes_of("03 00 00") + sum + bytes_of("01 12 01")),
+            "buckets from 9 lie outside the covered range (at byte 25 of 27)");
         row("an empty bucket first",
-            tick_with_histogram(bytes_of("03 00") + sum + bytes_of("02 00 00 00 01")),
-            "a run of empty buckets is at the start or split in two (at byte 25 of 28)");
-        row("an empty bucket last", tick_with_histogram(bytes_of("03 00") + sum + bytes_of("02 00 01 00 00")),
-            "a run of empty buckets reaches the end of the histogram (at byte 26 of 28)");
+            tick_with_histogram(bytes_of("03 00 00") + sum + bytes_of("02 00 00 00 01")),
+            "a run of empty buckets is at the start or split in two (at byte 26 of 29)");
+        row("an empty bucket last",
+            tick_with_histogram(bytes_of("03 00 00") + sum + bytes_of("02 00 01 00 00")),
+            "a run of empty buckets reaches the end of the histogram (at byte 27 of 29)");
         row("a run split in two",
-            tick_with_histogram(bytes_of("03 00") + sum + bytes_of("04 00 01 00 00 00 00 01")),
-            "a run of empty buckets is at the start or split in two (at byte 28 of 31)");
+            tick_with_histogram(bytes_of("03 00 00") + sum + bytes_of("04 00 01 00 00 00 00 01")),
+            "a run of empty buckets is at the start or split in two (at byte 29 of 32)");
         row("counts beyond 64 bits",
-            tick_with_histogram(bytes_of("03 01") + sum + bytes_of("01 00 ffffffffffffffffff01")),
-            "a histogram counts past 64 bits (at byte 25 of 35)");
+            tick_with_histogram(bytes_of("03 00 01") + sum + bytes_of("01 00 ffffffffffffffffff01")),
+            "a histogram counts past 64 bits (at byte 26 of 36)");
+        row("flags of a histogram", tick_with_histogram(bytes_of("03 40 00") + sum + bytes_of("00")),
+            "unknown flags of a histogram (at byte 14 of 25)");
+        row("no negative buckets", tick_with_histogram(bytes_of("03 01 00") + sum + bytes_of("00 00")),
+            "a histogram has no negative buckets after all (at byte 25 of 26)");
+        row("no NaNs", tick_with_histogram(bytes_of("03 02 00") + sum + bytes_of("00 00")),
+            "a flag of a histogram announces nothing (at byte 25 of 26)");
+        row("counts of both sides beyond 64 bits",
+            tick_with_histogram(bytes_of("03 01 00") + sum + bytes_of("01 00 ffffffffffffffffff01 01 00 01")),
+            "a histogram counts past 64 bits (at byte 38 of 39)");
     }
     void malformed_frames_are_refused_at_the_right_offset() {
         QFETCH(std::string, frame);
@@ -278,8 +326,8 @@ private Q_SLOTS:
     }
 
     void runs_of_empty_buckets_cannot_fill_the_memory() {
-        // Each histogram takes 19 bytes here and 64 KiB once decoded; the limit is that of 2048 of them.
-        const std::string widest = bytes_of("03 0e 00 0000000000000000 8040 ff3b 01 00 fd3f 01");
+        // Each histogram takes 20 bytes here and 64 KiB once decoded; the limit is that of 2048 of them.
+        const std::string widest = bytes_of("03 0e 00 00 0000000000000000 8040 ff3b 01 00 fd3f 01");
         const auto tick = [&widest](std::uint64_t histograms) {
             Writer count;
             count.number(histograms);
