@@ -47,6 +47,10 @@ std::string_view kind_name(wire::InstrumentKind kind) {
             return "counter";
         case wire::InstrumentKind::gauge:
             return "gauge";
+        case wire::InstrumentKind::distinct:
+            return "distinct";
+        case wire::InstrumentKind::heavy_hitters:
+            return "heavy_hitters";
         case wire::InstrumentKind::distribution:
             break;
     }

@@ -100,11 +100,25 @@ void instrument_lines(Out out, const wire::Instrument& instrument, const wire::S
             histogram(out, instrument, distribution ? *distribution : none);
             break;
         }
+        case wire::InstrumentKind::distinct: {
+            const auto* distinct = sample ? std::get_if<wire::DistinctCount>(&sample->value) : nullptr;
+            const auto line = [&](std::string_view window, double count) {
+                wire::Labels with_window = instrument.labels;
+                with_window.emplace_back("window", window);
+                fmt::format_to(out, "{}{} {}\n", instrument.name, label_text(with_window), number(count));
+            };
+            line("ever", distinct ? distinct->ever : 0);
+            line("1h", distinct ? distinct->last_hour : 0);
+            line("1m", distinct ? distinct->last_minute : 0);
+            break;
+        }
+        case wire::InstrumentKind::heavy_hitters:
+            break;  // a series for every key that is frequent for a while would fill any database
     }
 }
 
 void instruments(Out out, const wire::Tick& totals, const Catalogue& catalogue) {
-    constexpr std::array<std::string_view, 4> types{"", "counter", "gauge", "histogram"};
+    constexpr std::array<std::string_view, 5> types{"", "counter", "gauge", "histogram", "gauge"};
     std::map<std::uint32_t, const wire::Sample*> samples;
     for (const wire::Series& series : totals.series)
         for (const wire::Sample& sample : series.samples)
@@ -116,6 +130,7 @@ void instruments(Out out, const wire::Tick& totals, const Catalogue& catalogue) 
         if (family.empty() || family.front()->kind == instrument.kind) family.push_back(&instrument);
     }
     for (const auto& [name, family] : families) {
+        if (family.front()->kind == wire::InstrumentKind::heavy_hitters) continue;
         heading(out, name, family.front()->help, types[static_cast<std::size_t>(family.front()->kind)]);
         for (const wire::Instrument* instrument : family) {
             const auto sample = samples.find(instrument->index);

@@ -25,6 +25,9 @@ struct MergeInto {
         else
             gauge->value += more.value;
     }
+    // The group's own: there is one series of them.
+    void operator()(const wire::DistinctCount&) const {}
+    void operator()(const wire::TopKeys&) const {}
     void operator()(const ExponentialHistogram& more) const {
         if (auto* histogram = std::get_if<ExponentialHistogram>(&into.value)) histogram->merge(more);
     }

@@ -15,6 +15,8 @@ struct LaneSet {
     unsigned count = 0;
     std::atomic<std::uint32_t>* claimed = nullptr;
     std::atomic<std::uint32_t>* touched = nullptr;
+    std::byte* registers = nullptr;                           ///< the seat's, which all threads record to …
+    std::atomic<std::uint32_t>* registers_touched = nullptr;  ///< … and whether any has
 };
 
 /// Makes the calling thread the owner of the first lane and offers the others to other threads; an empty set
@@ -24,5 +26,17 @@ void attach_process(const LaneSet& lanes) noexcept;
 /// Halves the spacing of the samples of the distribution with that head, in all lanes of this process, so
 /// that one that was busy and is quiet now keeps all its samples again after 16 calls.
 void keep_more_samples(std::uint32_t head_offset) noexcept;
+
+/// Where the calling thread records; the base is null if the process has not attached.
+struct LanePlace {
+    std::byte* base = nullptr;
+    bool alone = false;  ///< nobody else writes there
+};
+LanePlace lane_place() noexcept;
+
+/// The registers of this process' seat; null if it has not attached.
+std::byte* process_registers() noexcept;
+/// To be called before anything is recorded there.
+void touch_registers() noexcept;
 
 }  // namespace signalbox::detail

@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <bit>
 
+#include "agent/telemetry/distinct_windows.hpp"
 #include "agent/telemetry/retire.hpp"
 #include "agent/telemetry/seat.hpp"
+#include "common/sketch/heavy_hitters.hpp"
 
 namespace signalbox::telemetry {
 std::vector<wire::Instrument> Collector::new_instruments() {
@@ -39,7 +41,8 @@ void Collector::add_lane(const std::byte* lane, Recorded& into, bool with_gauges
             continue;
         }
         const bool gauge = known.instrument.kind == wire::InstrumentKind::gauge;
-        if (gauge && !with_gauges) continue;
+        const bool counter = known.instrument.kind == wire::InstrumentKind::counter;
+        if (!counter && !(gauge && with_gauges)) continue;
         const auto& word = *reinterpret_cast<const detail::Word*>(lane + known.cell.head_offset);
         into.words[i] += word.load(std::memory_order_relaxed);
     }
@@ -57,7 +60,7 @@ bool Collector::take(Snapshot& snapshot) const {
         const Seat& seat = view_.seat(i);
         const std::uint64_t generation = seat.generation.load(std::memory_order_acquire);
         const bool vacant = seat.pid.load(std::memory_order_acquire) == 0;
-        if (vacant || (i == retired.seat && generation == retired.generation && generation != 0)) continue;
+        if (vacant || retired.names(i, generation)) continue;
         // What the arbiter records itself is nobody's in particular, like what the departed did.
         Recorded& into = i == arbiter ? snapshot.retired : snapshot.seats[i];
         into.generation = generation;
@@ -91,6 +94,9 @@ std::vector<wire::Sample> Collector::samples(const Recorded& now, const Recorded
             case wire::InstrumentKind::counter:
                 if (word > earlier) samples.push_back({instrument.index, wire::CounterDelta{word - earlier}});
                 break;
+            case wire::InstrumentKind::distinct:
+            case wire::InstrumentKind::heavy_hitters:
+                break;  // group_samples()
             case wire::InstrumentKind::gauge:
                 if (gauges)
                     samples.push_back({instrument.index, wire::GaugeValue{std::bit_cast<double>(word)}});
@@ -107,6 +113,66 @@ std::vector<wire::Sample> Collector::samples(const Recorded& now, const Recorded
         }
     }
     return samples;
+}
+
+template <class Visit>
+void Collector::for_each_lane(Visit visit) const {
+    const RetiredWord retired = RetiredWord::unpack(view_.header().retired.load(std::memory_order_acquire));
+    visit(view_.retired_lane(retired.active));
+    for (unsigned i = 0; i < view_.geometry().seat_count; ++i) {
+        const Seat& seat = view_.seat(i);
+        if (retired.names(i, seat.generation.load(std::memory_order_acquire))) continue;
+        const std::uint32_t touched = seat.lanes_touched.load(std::memory_order_acquire);
+        for (unsigned lane = 0; lane < view_.geometry().lane_count; ++lane)
+            if (touched >> lane & 1) visit(view_.lane(i, lane));
+    }
+}
+
+wire::DistinctCount Collector::distinct_count(const CheckedEntry& known) const {
+    DistinctUnion all(known.cell.precision);
+    const std::uint64_t now = monotonic_ns();
+    const auto add = [&](const std::byte* registers) {
+        all.add(*reinterpret_cast<const DistinctBlock*>(registers + known.cell.block_offset), now);
+    };
+    if (view_.header().retired_registers_touched.load(std::memory_order_acquire) != 0)
+        add(view_.retired_registers());
+    for (unsigned i = 0; i < view_.geometry().seat_count; ++i)
+        if (view_.seat(i).registers_touched.load(std::memory_order_acquire) != 0) add(view_.registers(i));
+    return {all.ever.estimate(), all.hour.estimate(), all.minute.estimate(),
+            all.ever.relative_standard_error()};
+}
+
+wire::TopKeys Collector::top_keys(const CheckedEntry& known) const {
+    sketch::HeavyHitters all;
+    for_each_lane([&](const std::byte* lane) {
+        const auto& used = *reinterpret_cast<const detail::Word*>(lane + known.cell.head_offset);
+        if (used.load(std::memory_order_acquire) != 0)
+            all.merge(sketch::read(
+                *reinterpret_cast<const sketch::SpaceSavingTable*>(lane + known.cell.block_offset)));
+    });
+    wire::TopKeys keys{{}, all.total, all.missed};
+    for (sketch::HeavyHitter& one : all.top(wire::kMaxTopKeys))
+        keys.entries.push_back({std::move(one.key), one.truncated(), one.count, one.error});
+    return keys;
+}
+
+void Collector::collect_group_samples() {
+    for (int attempt = 0; attempt < 50; ++attempt) {
+        if (attempt > 0) sched_yield();
+        const std::uint64_t sequence = view_.header().fold_sequence.load(std::memory_order_acquire);
+        if (sequence % 2 != 0) continue;
+        std::vector<wire::Sample> samples;
+        for (const CheckedEntry& known : known_) {
+            if (known.instrument.kind == wire::InstrumentKind::distinct)
+                samples.push_back({known.instrument.index, distinct_count(known)});
+            if (known.instrument.kind == wire::InstrumentKind::heavy_hitters)
+                samples.push_back({known.instrument.index, top_keys(known)});
+        }
+        std::atomic_thread_fence(std::memory_order_acquire);
+        if (view_.header().fold_sequence.load(std::memory_order_relaxed) != sequence) continue;
+        group_samples_ = std::move(samples);
+        return;
+    }
 }
 
 void Collector::fill_state(wire::Tick& tick) const {
@@ -154,6 +220,8 @@ wire::Tick Collector::collect() {
     auto departed = samples(now.retired, departed_before, false);
     if (!departed.empty()) tick.series.push_back({wire::Series::Source::departed, 0, 0, std::move(departed)});
     last_ = std::move(now);
+    collect_group_samples();
+    if (!group_samples_.empty()) tick.series.push_back({wire::Series::Source::group, 0, 0, group_samples_});
     return tick;
 }
 
@@ -169,6 +237,7 @@ wire::Tick Collector::absolute() const {
             {wire::Series::Source::worker, recorded.slot, recorded.generation, samples(recorded, {}, true)});
     auto departed = samples(last_.retired, {}, false);
     if (!departed.empty()) tick.series.push_back({wire::Series::Source::departed, 0, 0, std::move(departed)});
+    if (!group_samples_.empty()) tick.series.push_back({wire::Series::Source::group, 0, 0, group_samples_});
     return tick;
 }
 

@@ -53,6 +53,13 @@ private:
     /// What changed; in the order of known_.
     std::vector<wire::Sample> samples(const Recorded& now, const Recorded& before, bool gauges) const;
     static void accumulate(Recorded& into, const Recorded& from);
+    /// Calls `visit(lane)` with the retired lane and every one that is in use and not folded into it.
+    template <class Visit>
+    void for_each_lane(Visit visit) const;
+    wire::DistinctCount distinct_count(const CheckedEntry& known) const;
+    wire::TopKeys top_keys(const CheckedEntry& known) const;
+    /// Keeps the former ones while the arbiter folds without a pause.
+    void collect_group_samples();
     void fill_state(wire::Tick& tick) const;
 
     const SegmentView& view_;
@@ -61,6 +68,7 @@ private:
     std::vector<std::uint32_t> pending_;  ///< claimed, not ready: about to be, or their claimant died
     std::size_t announced_ = 0;
     Snapshot last_;
+    std::vector<wire::Sample> group_samples_;  ///< what is known of the group as a whole only
     std::uint64_t number_ = 0;
     std::uint64_t last_ns_ = 0;
 };

@@ -11,6 +11,8 @@
 #include <string>
 
 #include "agent/telemetry/seat.hpp"
+#include "common/sketch/space_saving.hpp"
+#include "common/sketch/ultra_log_log_registers.hpp"
 
 namespace signalbox::telemetry {
 namespace {
@@ -81,7 +83,7 @@ std::size_t head_bytes(DistributionShape shape) {
     return sizeof(detail::DistributionHead);
 }
 
-detail::DistributionCell take_cells(Segment& segment, const Descriptor& descriptor) {
+InstrumentCell take_cells(Segment& segment, const Descriptor& descriptor) {
     const Geometry& g = segment.geometry();
     const auto take = [&](AtomicHalf& taken, std::size_t bytes, std::size_t alignment, std::uint32_t limit,
                           std::string_view what) {
@@ -97,8 +99,22 @@ detail::DistributionCell take_cells(Segment& segment, const Descriptor& descript
                 return static_cast<std::uint32_t>(offset);
         }
     };
-    detail::DistributionCell cell;
+    InstrumentCell cell;
     Header& header = segment.header();
+    if (descriptor.kind == wire::InstrumentKind::distinct) {
+        cell.precision = descriptor.precision;
+        cell.block_offset = take(header.registers_taken, DistinctBlock::bytes(descriptor.precision),
+                                 kRegistersAlignment, g.registers_bytes, "distincts");
+        return cell;
+    }
+    if (descriptor.kind == wire::InstrumentKind::heavy_hitters) {
+        cell.block_offset = g.tables_start + take(header.tables_taken, sizeof(sketch::SpaceSavingTable),
+                                                  alignof(sketch::SpaceSavingTable),
+                                                  g.lane_bytes - g.tables_start, "heavy_hitters");
+        cell.head_offset = take(header.heads_taken, sizeof(detail::Word), sizeof(detail::Word),
+                                g.samples_start, "instruments");
+        return cell;
+    }
     if (descriptor.kind != wire::InstrumentKind::distribution) {
         // Dense, since nearly all lanes have one writer; in the shared one neighbours may compete.
         cell.head_offset = take(header.heads_taken, sizeof(detail::Word), sizeof(detail::Word),
@@ -142,18 +158,24 @@ std::string_view kind_name(std::uint32_t kind) {
             return "a gauge";
         case wire::InstrumentKind::distribution:
             return "a distribution";
+        case wire::InstrumentKind::distinct:
+            return "a distinct";
+        case wire::InstrumentKind::heavy_hitters:
+            return "heavy hitters";
     }
     return "something else";
 }
 
-detail::DistributionCell cell_of(const DirectoryEntry& entry) {
-    return {entry.head_offset, entry.buckets_offset, 1 / entry.ticks_per_unit, entry.samples_offset,
-            entry.shape == static_cast<std::uint32_t>(DistributionShape::two_sided)};
+InstrumentCell cell_of(const DirectoryEntry& entry) {
+    return {{entry.head_offset, entry.buckets_offset, 1 / entry.ticks_per_unit, entry.samples_offset,
+             entry.shape == static_cast<std::uint32_t>(DistributionShape::two_sided)},
+            entry.block_offset,
+            entry.precision};
 }
 
 }  // namespace
 
-detail::DistributionCell register_instrument(Segment& segment, const Descriptor& descriptor) {
+InstrumentCell register_instrument(Segment& segment, const Descriptor& descriptor) {
     if (!is_name(descriptor.name))
         throw std::invalid_argument(fmt::format(
             "instrument name '{}': use letters, digits and _, not starting with a digit", descriptor.name));
@@ -173,12 +195,14 @@ detail::DistributionCell register_instrument(Segment& segment, const Descriptor&
                 fill(entry.help, descriptor.help, "help", descriptor.name);
                 fill(entry.labels, labels, "label set", descriptor.name);
                 fill(entry.defined_at, place_of(descriptor.defined_at), "place", descriptor.name);
-                const detail::DistributionCell cell = take_cells(segment, descriptor);
+                const InstrumentCell cell = take_cells(segment, descriptor);
                 entry.kind = static_cast<std::uint32_t>(descriptor.kind);
                 entry.aggregation = static_cast<std::uint32_t>(descriptor.aggregation);
                 entry.head_offset = cell.head_offset;
                 entry.buckets_offset = cell.buckets_offset;
                 entry.samples_offset = cell.samples_offset;
+                entry.block_offset = cell.block_offset;
+                entry.precision = cell.precision;
                 entry.ticks_per_unit = descriptor.ticks_per_unit;
                 entry.shape = static_cast<std::uint32_t>(descriptor.shape);
                 entry.state.store(static_cast<std::uint32_t>(EntryState::ready), std::memory_order_release);
@@ -200,6 +224,7 @@ detail::DistributionCell register_instrument(Segment& segment, const Descriptor&
             (entry.ticks_per_unit != descriptor.ticks_per_unit ||
              entry.shape != static_cast<std::uint32_t>(descriptor.shape)))
             refuse(descriptor, entry, "with another resolution or shape");
+        if (entry.precision != descriptor.precision) refuse(descriptor, entry, "with another precision");
         if (field(entry.labels) == labels) return cell_of(entry);
     }
     throw std::length_error(
@@ -223,12 +248,12 @@ std::optional<CheckedEntry> check_entry(const DirectoryEntry& shared, std::uint3
     checked.cell = cell_of(entry);
     checked.defined_at = field(entry.defined_at);
 
-    const detail::DistributionCell& cell = checked.cell;
+    const InstrumentCell& cell = checked.cell;
     const auto lies = [](std::uint64_t offset, std::uint64_t bytes, std::uint64_t alignment,
                          std::uint64_t begin, std::uint64_t end) {
         return offset % alignment == 0 && offset >= begin && offset <= end && bytes <= end - offset;
     };
-    if (entry.kind < 1 || entry.kind > 3 || entry.aggregation > 1 || entry.shape > 2) return {};
+    if (entry.kind < 1 || entry.kind > 5 || entry.aggregation > 1 || entry.shape > 2) return {};
     if (checked.instrument.kind == wire::InstrumentKind::distribution) {
         const std::uint64_t sides = cell.is_signed ? 2 : 1;
         if (!lies(cell.head_offset, head_bytes(static_cast<DistributionShape>(entry.shape)),
@@ -238,6 +263,17 @@ std::optional<CheckedEntry> check_entry(const DirectoryEntry& shared, std::uint3
                   g.lane_bytes))
             return {};
         if (!std::isfinite(entry.ticks_per_unit) || entry.ticks_per_unit <= 0) return {};
+    } else if (checked.instrument.kind == wire::InstrumentKind::distinct) {
+        if (entry.precision < sketch::kLeastDistinctPrecision ||
+            entry.precision > sketch::kMostDistinctPrecision ||
+            !lies(cell.block_offset, DistinctBlock::bytes(entry.precision), kRegistersAlignment, 0,
+                  g.registers_bytes))
+            return {};
+    } else if (checked.instrument.kind == wire::InstrumentKind::heavy_hitters) {
+        if (!lies(cell.block_offset, sizeof(sketch::SpaceSavingTable), alignof(sketch::SpaceSavingTable),
+                  g.tables_start, g.lane_bytes) ||
+            !lies(cell.head_offset, sizeof(detail::Word), sizeof(detail::Word), 0, g.samples_start))
+            return {};
     } else if (!lies(cell.head_offset, sizeof(detail::Word), sizeof(detail::Word), 0, g.samples_start)) {
         return {};
     }

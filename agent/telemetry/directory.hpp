@@ -13,6 +13,13 @@
 
 namespace signalbox::telemetry {
 
+/// Where an instrument's parts lie. Of a counter or gauge just the head, of a Distinct just the block, of heavy
+/// hitters a block and, as head, a word that is not 0 once the block is used.
+struct InstrumentCell : detail::DistributionCell {
+    std::uint32_t block_offset = 0;
+    std::uint32_t precision = 0;
+};
+
 /// What an instrument is, before it has cells.
 struct Descriptor {
     wire::InstrumentKind kind;
@@ -23,18 +30,19 @@ struct Descriptor {
     const Labels& labels;
     double ticks_per_unit = 1;
     DistributionShape shape = DistributionShape::plain;
+    unsigned precision = 0;
     std::source_location defined_at = std::source_location::current();
 };
 
 /// Finds the instrument of that name and those labels, or appends it, and says where its cells lie in every
 /// lane. Throws std::invalid_argument (bad name or label; registered already as something else, and where) or
 /// std::length_error (directory or cells full).
-detail::DistributionCell register_instrument(Segment& segment, const Descriptor& descriptor);
+InstrumentCell register_instrument(Segment& segment, const Descriptor& descriptor);
 
 /// What a reader takes from an entry: copied and checked, or nothing if it is not ready or makes no sense.
 struct CheckedEntry {
-    wire::Instrument instrument;    ///< `index` is the entry's
-    detail::DistributionCell cell;  ///< of a counter or gauge just the head_offset
+    wire::Instrument instrument;  ///< `index` is the entry's
+    InstrumentCell cell;
     std::string defined_at;
 };
 std::optional<CheckedEntry> check_entry(const DirectoryEntry& entry, std::uint32_t index,

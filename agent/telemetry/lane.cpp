@@ -184,10 +184,11 @@ void record_in(std::byte* base, const DistributionCell& cell, std::uint64_t tick
 }
 
 void record_somewhere(const DistributionCell& cell, std::uint64_t ticks, double sign) noexcept {
-    if (own_lane || (process_lanes.count != 0 && claim_lane()))
-        record_in<Alone>(own_lane, cell, ticks, sign);
-    else if (process_lanes.count != 0)
-        record_in<Together>(shared_lane(), cell, ticks, sign);
+    const LanePlace place = lane_place();
+    if (place.alone)
+        record_in<Alone>(place.base, cell, ticks, sign);
+    else if (place.base)
+        record_in<Together>(place.base, cell, ticks, sign);
 }
 
 }  // namespace
@@ -208,11 +209,27 @@ void attach_process(const LaneSet& lanes) noexcept {
 }
 
 void add_elsewhere(std::uint32_t offset, std::uint64_t amount) noexcept {
-    if (process_lanes.count == 0) return;
-    if (own_lane || claim_lane())
-        add_alone(*reinterpret_cast<Word*>(own_lane + offset), amount);
+    const LanePlace place = lane_place();
+    if (!place.base) return;
+    Word& word = *reinterpret_cast<Word*>(place.base + offset);
+    if (place.alone)
+        add_alone(word, amount);
     else
-        reinterpret_cast<Word*>(shared_lane() + offset)->fetch_add(amount, relaxed);
+        word.fetch_add(amount, relaxed);
+}
+
+LanePlace lane_place() noexcept {
+    if (own_lane || (process_lanes.count != 0 && claim_lane())) return {own_lane, true};
+    if (process_lanes.count != 0) return {shared_lane(), false};
+    return {};
+}
+
+std::byte* process_registers() noexcept {
+    return process_lanes.registers;
+}
+
+void touch_registers() noexcept {
+    process_lanes.registers_touched->store(1, std::memory_order_release);
 }
 
 Word* process_word(std::uint32_t offset) noexcept {

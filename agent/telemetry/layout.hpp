@@ -5,10 +5,11 @@
 //     Group                 target, listeners; the arbiter writes it
 //     EventRecord[ ]        the group's event ring
 //     retired lane × 2      what departed workers did; see `Header::retired`
-//     Seat[ ]               per seat: Seat page(s), event ring, lanes
+//     retired registers     likewise, of Distincts
+//     Seat[ ]               per seat: Seat page(s), event ring, lanes, registers
 //
 // A lane is a copy of all cells: heads (words of counters and gauges, heads of distributions), then the rings
-// of samples, then the buckets. The process' first thread has the first lane, up to `lane_count` - 2 more
+// of samples, then the buckets, then the tables of heavy hitters. The process' first thread has the first lane, up to `lane_count` - 2 more
 // threads have one each, and the last one is for all others.
 //
 // A slot is a worker's position in the group (0 … slots - 1) and has two seats, 2n and 2n + 1, so that a
@@ -49,15 +50,19 @@ struct Geometry {
     std::uint32_t lane_bytes = 0;
     std::uint32_t samples_start = 0;  ///< within a lane; the heads end here
     std::uint32_t buckets_start = 0;  ///< within a lane; the samples end here
+    std::uint32_t tables_start = 0;   ///< within a lane; the buckets end here
+    std::uint32_t registers_bytes = 0;
     std::uint32_t reserved = 0;
     std::uint64_t directory_offset = 0;
     std::uint64_t group_offset = 0;
     std::uint64_t group_ring_offset = 0;
     std::uint64_t retired_offset = 0;  ///< of the first of the two retired lanes
+    std::uint64_t retired_registers_offset = 0;
     std::uint64_t seats_offset = 0;
     std::uint64_t seat_stride = 0;
-    std::uint64_t seat_ring_offset = 0;   ///< within a seat
-    std::uint64_t seat_lanes_offset = 0;  ///< within a seat, of its first lane
+    std::uint64_t seat_ring_offset = 0;       ///< within a seat
+    std::uint64_t seat_lanes_offset = 0;      ///< within a seat, of its first lane
+    std::uint64_t seat_registers_offset = 0;  ///< within a seat
     std::uint64_t total_bytes = 0;
 };
 
@@ -74,12 +79,15 @@ struct Header {
     alignas(64) AtomicHalf heads_taken;  ///< bytes of a lane's heads area given to instruments
     AtomicHalf samples_taken;            ///< of its samples area
     AtomicHalf buckets_taken;            ///< of its buckets area
+    AtomicHalf tables_taken;             ///< of its tables area
+    AtomicHalf registers_taken;          ///< of a seat's registers
 
     /// Which retired lane counts (bit 0), and whose cells are in it already: (generation << 12 | seat << 1).
     /// One store commits a fold, so a departed generation counts exactly once whenever anybody dies. See
     /// retire.hpp.
     alignas(64) AtomicWord retired;
-    AtomicWord fold_sequence;  ///< odd while the arbiter folds; readers of totals retry
+    AtomicHalf retired_registers_touched;  ///< 0: nothing is in the retired registers yet
+    AtomicWord fold_sequence;              ///< odd while the arbiter folds; readers of totals retry
 };
 static_assert(sizeof(Header) <= kPage);
 
@@ -101,16 +109,37 @@ struct DirectoryEntry {
     std::uint32_t head_offset;     ///< within a lane: a word, or a DistributionHead
     std::uint32_t buckets_offset;  ///< within a lane, of a distribution
     std::uint32_t samples_offset;  ///< within a lane, of a distribution
+    std::uint32_t block_offset;    ///< within a lane, of heavy hitters; within the registers, of a Distinct
     double ticks_per_unit;
-    std::uint32_t shape;  ///< DistributionShape
-    std::uint32_t reserved;
+    std::uint32_t shape;      ///< DistributionShape
+    std::uint32_t precision;  ///< of a Distinct: it has 2^precision registers
     char name[96];
     char unit[16];
-    char help[144];
+    char help[136];
     char labels[168];
     char defined_at[48];  ///< "file.cpp:12", where it was registered first
 };
 static_assert(sizeof(DirectoryEntry) == 512);
+
+/// The registers of a Distinct: of seven slices of ten seconds, seven of ten minutes, and of all time; see
+/// distinct_windows.hpp.
+inline constexpr std::uint32_t kDistinctSlices = 7;
+inline constexpr std::uint32_t kRegistersAlignment = 64;
+struct DistinctBlock {
+    AtomicWord current;  ///< number of the slice that is recorded to; 0: none yet
+    AtomicWord changes;  ///< of any register
+    AtomicWord
+        minute_numbers[kDistinctSlices];       ///< whose each slice is: CLOCK_MONOTONIC / 10 s + 1; 0: empty
+    AtomicWord hour_numbers[kDistinctSlices];  ///< CLOCK_MONOTONIC / 600 s + 1
+    AtomicWord ever_used;  ///< 0: nothing is older than the slices, and that part need not be read
+    AtomicWord spare[7];
+
+    std::atomic<std::uint8_t>* registers() { return reinterpret_cast<std::atomic<std::uint8_t>*>(this + 1); }
+    static constexpr std::uint64_t bytes(unsigned precision) {
+        return sizeof(DistinctBlock) + (2 * kDistinctSlices + 1) * (std::uint64_t{1} << precision);
+    }
+};
+static_assert(sizeof(DistinctBlock) == 192);
 
 enum class Phase : std::uint32_t {
     vacant = 0,
@@ -155,8 +184,9 @@ struct Seat {
     AtomicWord requests;
     AtomicHalf connections;
     AtomicHalf open_files;
-    AtomicHalf lanes_claimed;  ///< bit n: a thread has lane n
-    AtomicHalf lanes_touched;  ///< bit n: lane n may hold something; others need not be read
+    AtomicHalf lanes_claimed;      ///< bit n: a thread has lane n
+    AtomicHalf lanes_touched;      ///< bit n: lane n may hold something; others need not be read
+    AtomicHalf registers_touched;  ///< 0: nor the registers
     alignas(64) ActivityRecord activity;
     QueueRecord queues[kMaxListeners];
     alignas(64) AtomicWord ring_head;  ///< of the seat's event ring; records written or claimed so far

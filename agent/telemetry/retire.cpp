@@ -2,6 +2,8 @@
 
 #include "agent/telemetry/cells.hpp"
 #include "agent/telemetry/directory.hpp"
+#include "agent/telemetry/distinct_windows.hpp"
+#include "common/sketch/heavy_hitters.hpp"
 
 namespace signalbox::telemetry {
 namespace {
@@ -23,6 +25,21 @@ void fold_lane(Segment& segment, const std::byte* from, std::byte* into) {
                 break;
             case wire::InstrumentKind::gauge:
                 break;  // a value that is gone with its process
+            case wire::InstrumentKind::distinct:
+                break;  // not in lanes
+            case wire::InstrumentKind::heavy_hitters: {
+                auto& used = *reinterpret_cast<detail::Word*>(into + head);
+                if (reinterpret_cast<const detail::Word*>(from + head)->load(std::memory_order_acquire) == 0)
+                    break;
+                used.store(1, std::memory_order_release);
+                const std::uint32_t table = checked->cell.block_offset;
+                auto& retired = *reinterpret_cast<sketch::SpaceSavingTable*>(into + table);
+                sketch::HeavyHitters all =
+                    sketch::read(*reinterpret_cast<const sketch::SpaceSavingTable*>(from + table));
+                all.merge(sketch::read(retired));
+                sketch::store(all, retired);
+                break;
+            }
             case wire::InstrumentKind::distribution:
                 fold_cells(from, into, checked->cell);
                 break;
@@ -34,6 +51,23 @@ void fold_seat(Segment& segment, unsigned seat, std::byte* into) {
     const std::uint32_t touched = segment.seat(seat)->lanes_touched.load(std::memory_order_acquire);
     for (unsigned lane = 0; lane < segment.geometry().lane_count; ++lane)
         if (touched >> lane & 1) fold_lane(segment, segment.lane(seat, lane), into);
+}
+
+/// Before the fold is committed, or after: registers that are counted twice are counted once.
+void fold_registers(Segment& segment, unsigned seat) {
+    if (segment.seat(seat)->registers_touched.load(std::memory_order_acquire) == 0) return;
+    segment.header().retired_registers_touched.store(1, std::memory_order_release);
+    const Geometry& g = segment.geometry();
+    for (std::uint32_t i = 0; i < g.directory_capacity; ++i) {
+        const DirectoryEntry& entry = segment.entry(i);
+        if (entry.state.load(std::memory_order_acquire) == static_cast<std::uint32_t>(EntryState::vacant))
+            break;
+        const auto checked = check_entry(entry, i, g);
+        if (!checked || checked->instrument.kind != wire::InstrumentKind::distinct) continue;
+        const std::uint32_t block = checked->cell.block_offset;
+        fold(*reinterpret_cast<const DistinctBlock*>(segment.registers(seat) + block),
+             *reinterpret_cast<DistinctBlock*>(segment.retired_registers() + block), checked->cell.precision);
+    }
 }
 
 /// Back to the state of zeroed memory, but for the ring, which goes on.
@@ -56,6 +90,7 @@ void retire_seat(Segment& segment, unsigned seat_index) {
 
     detail::add_alone(header.fold_sequence, 1);
     std::atomic_thread_fence(std::memory_order_seq_cst);
+    fold_registers(segment, seat_index);
     fold_seat(segment, seat_index, segment.retired_lane(after.active));
     header.retired.store(after.pack(), std::memory_order_release);
 
@@ -63,7 +98,8 @@ void retire_seat(Segment& segment, unsigned seat_index) {
     // emptied.
     fold_seat(segment, seat_index, segment.retired_lane(before.active));
     const Geometry& g = segment.geometry();
-    segment.clear(segment.offset_of(segment.lane(seat_index, 0)), g.lane_count * std::uint64_t{g.lane_bytes});
+    segment.clear(segment.offset_of(segment.lane(seat_index, 0)),
+                  g.lane_count * std::uint64_t{g.lane_bytes} + g.registers_bytes);
     vacate(seat);
     std::atomic_thread_fence(std::memory_order_seq_cst);
     detail::add_alone(header.fold_sequence, 1);

@@ -22,6 +22,10 @@ struct RetiredWord {
     static RetiredWord unpack(std::uint64_t word) {
         return {static_cast<unsigned>(word & 1), static_cast<unsigned>(word >> 1 & 0x7ff), word >> 12};
     }
+    /// Whether what that seat holds is in the active lane already.
+    bool names(unsigned other_seat, std::uint64_t other_generation) const {
+        return other_seat == seat && other_generation == generation && generation != 0;
+    }
     std::uint64_t pack() const { return generation << 12 | std::uint64_t{seat & 0x7ffu} << 1 | (active & 1); }
 };
 static_assert(2 * kMaxSlots <= 0x7ff, "the arbiter's seat is the last");

@@ -14,6 +14,8 @@
 
 #include "agent/telemetry/event_ring.hpp"
 #include "agent/telemetry/seat.hpp"
+#include "common/sketch/space_saving.hpp"
+#include "common/sketch/ultra_log_log_registers.hpp"
 
 namespace signalbox::telemetry {
 namespace {
@@ -35,14 +37,21 @@ Geometry lay_out(const TelemetryOptions& options) {
                      (sizeof(detail::DistributionHead) + alignof(detail::DistributionHead)));
     const std::uint64_t buckets_start =
         samples_start + round_up(std::uint64_t{options.distributions} * sizeof(detail::SampleRing));
-    const std::uint64_t lane_bytes =
+    const std::uint64_t tables_start =
         buckets_start + std::uint64_t{options.distributions} * sizeof(detail::DistributionBuckets);
+    const std::uint64_t lane_bytes =
+        tables_start + round_up(std::uint64_t{options.heavy_hitters} * sizeof(sketch::SpaceSavingTable));
+    // A Distinct of the default precision; a finer one takes the place of several.
+    const std::uint64_t registers_bytes = round_up(
+        options.distincts * (DistinctBlock::bytes(sketch::kDefaultDistinctPrecision) + kRegistersAlignment));
     if (lane_bytes > UINT32_MAX)
         throw std::invalid_argument(fmt::format(
             "{} distributions are too many: a lane of cells must stay below 4 GiB", options.distributions));
     g.samples_start = static_cast<std::uint32_t>(samples_start);
     g.buckets_start = static_cast<std::uint32_t>(buckets_start);
+    g.tables_start = static_cast<std::uint32_t>(tables_start);
     g.lane_bytes = static_cast<std::uint32_t>(lane_bytes);
+    g.registers_bytes = static_cast<std::uint32_t>(registers_bytes);
 
     std::uint64_t next = round_up(sizeof(Header));
     const auto take = [&next](std::uint64_t bytes) {
@@ -55,9 +64,11 @@ Geometry lay_out(const TelemetryOptions& options) {
     g.group_offset = take(sizeof(Group));
     g.group_ring_offset = take(ring_bytes);
     g.retired_offset = take(2 * lane_bytes);
+    g.retired_registers_offset = take(registers_bytes);
     g.seat_ring_offset = round_up(sizeof(Seat));
     g.seat_lanes_offset = g.seat_ring_offset + round_up(ring_bytes);
-    g.seat_stride = g.seat_lanes_offset + g.lane_count * lane_bytes;
+    g.seat_registers_offset = g.seat_lanes_offset + g.lane_count * lane_bytes;
+    g.seat_stride = g.seat_registers_offset + registers_bytes;
     g.seats_offset = take(g.seat_stride * g.seat_count);
     g.total_bytes = next;
     return g;
@@ -73,6 +84,9 @@ void check(const TelemetryOptions& options) {
     if (options.instruments < 1 || options.instruments > kMaxInstruments)
         throw std::invalid_argument(
             fmt::format("{} instruments: give 1 to {}", options.instruments, kMaxInstruments));
+    if (options.distincts > 10'000 || options.heavy_hitters > 10'000)
+        throw std::invalid_argument(fmt::format("{} distincts and {} heavy hitters: give at most 10000 each",
+                                                options.distincts, options.heavy_hitters));
     if (options.thread_lanes > kMaxLanes - 2)
         throw std::invalid_argument(
             fmt::format("{} thread lanes: give at most {}", options.thread_lanes, kMaxLanes - 2));
@@ -166,6 +180,14 @@ std::byte* Segment::lane(unsigned seat, unsigned index) const {
 
 std::byte* Segment::retired_lane(unsigned which) const {
     return base_ + geometry_.retired_offset + std::uint64_t{which & 1} * geometry_.lane_bytes;
+}
+
+std::byte* Segment::registers(unsigned seat) const {
+    return base_ + geometry_.seats_offset + seat * geometry_.seat_stride + geometry_.seat_registers_offset;
+}
+
+std::byte* Segment::retired_registers() const {
+    return base_ + geometry_.retired_registers_offset;
 }
 
 void Segment::clear(std::uint64_t offset, std::uint64_t bytes) {

@@ -39,6 +39,8 @@ public:
     /// `index` < geometry().lane_count; the last one is shared.
     std::byte* lane(unsigned seat, unsigned index) const;
     std::byte* retired_lane(unsigned which) const;
+    std::byte* registers(unsigned seat) const;
+    std::byte* retired_registers() const;
 
     /// Zeroes [offset, offset + bytes) and gives its memory back.
     void clear(std::uint64_t offset, std::uint64_t bytes);

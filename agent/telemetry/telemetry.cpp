@@ -5,6 +5,8 @@
 
 #include "agent/telemetry/attachment.hpp"
 #include "agent/telemetry/directory.hpp"
+#include "agent/telemetry/distinct_windows.hpp"
+#include "agent/telemetry/seat.hpp"
 #include "agent/telemetry/segment.hpp"
 
 namespace signalbox {
@@ -24,12 +26,25 @@ void Telemetry::attach(unsigned index) {
     if (!seat) throw std::out_of_range("there is no seat " + std::to_string(index));
     detail::calibrate_section_clock();
     detail::attach_process({segment_->lane(index, 0), segment_->geometry().lane_bytes,
-                            segment_->geometry().lane_count, &seat->lanes_claimed, &seat->lanes_touched});
+                            segment_->geometry().lane_count, &seat->lanes_claimed, &seat->lanes_touched,
+                            segment_->registers(index), &seat->registers_touched});
 }
 
 void Telemetry::detach() {
     detail::attach_process({});
 }
+
+namespace {
+
+/// Of a Distinct that this process records to.
+void advance_windows(const telemetry::DirectoryEntry& entry, std::uint64_t now) {
+    std::byte* const registers = detail::process_registers();
+    if (!registers) return;
+    auto& block = *reinterpret_cast<telemetry::DistinctBlock*>(registers + entry.block_offset);
+    if (block.current.load(std::memory_order_relaxed) != 0) telemetry::advance(block, entry.precision, now);
+}
+
+}  // namespace
 
 void Telemetry::refresh() {
     for (const auto& [offset, read] : followed_) {
@@ -41,13 +56,16 @@ void Telemetry::refresh() {
             // What is read belongs to the caller, and the old value is the best that is known of it.
         }
     }
+    const std::uint64_t now = telemetry::monotonic_ns();
     for (unsigned i = 0; i < segment_->geometry().directory_capacity; ++i) {
         const telemetry::DirectoryEntry& entry = segment_->entry(i);
         const std::uint32_t state = entry.state.load(std::memory_order_acquire);
         if (state == static_cast<std::uint32_t>(telemetry::EntryState::vacant)) break;
-        if (state == static_cast<std::uint32_t>(telemetry::EntryState::ready) &&
-            entry.kind == static_cast<std::uint32_t>(wire::InstrumentKind::distribution))
+        if (state != static_cast<std::uint32_t>(telemetry::EntryState::ready)) continue;
+        if (entry.kind == static_cast<std::uint32_t>(wire::InstrumentKind::distribution))
             detail::keep_more_samples(entry.head_offset);
+        if (entry.kind == static_cast<std::uint32_t>(wire::InstrumentKind::distinct))
+            advance_windows(entry, now);
     }
 }
 

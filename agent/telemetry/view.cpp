@@ -33,18 +33,22 @@ bool fits(std::uint64_t offset, std::uint64_t bytes, std::uint64_t total) {
 void validate(const Geometry& g, std::uint64_t file_bytes) {
     constexpr std::uint64_t ring_bytes = kEventRingRecords * sizeof(EventRecord);
     const std::uint64_t retired = 2 * std::uint64_t{g.lane_bytes};
+    const std::uint64_t registers = g.registers_bytes;
     const std::uint64_t lanes = g.lane_count * std::uint64_t{g.lane_bytes};
     const bool sane =
         g.total_bytes <= file_bytes && g.slot_count >= 1 && g.slot_count <= kMaxSlots &&
         g.seat_count == 2 * g.slot_count + 1 && g.directory_capacity >= 1 &&
         g.directory_capacity <= kMaxInstruments && g.lane_count >= 2 && g.lane_count <= kMaxLanes &&
         g.lane_bytes % kPage == 0 && g.samples_start % kPage == 0 && g.buckets_start % kPage == 0 &&
-        g.samples_start <= g.buckets_start && g.buckets_start <= g.lane_bytes &&
+        g.samples_start <= g.buckets_start && g.buckets_start <= g.tables_start &&
+        g.tables_start % kPage == 0 && g.tables_start <= g.lane_bytes && g.registers_bytes % kPage == 0 &&
         fits(g.directory_offset, std::uint64_t{g.directory_capacity} * sizeof(DirectoryEntry),
              g.total_bytes) &&
         fits(g.group_offset, sizeof(Group), g.total_bytes) &&
         fits(g.group_ring_offset, ring_bytes, g.total_bytes) &&
         fits(g.retired_offset, retired, g.total_bytes) &&
+        fits(g.retired_registers_offset, registers, g.total_bytes) &&
+        fits(g.seat_registers_offset, registers, g.seat_stride) &&
         fits(g.seat_ring_offset, ring_bytes, g.seat_stride) &&
         fits(g.seat_lanes_offset, lanes, g.seat_stride) && g.seat_stride % kPage == 0 &&
         g.seat_stride <= g.total_bytes && fits(g.seats_offset, g.seat_stride * g.seat_count, g.total_bytes);
@@ -219,6 +223,14 @@ const std::byte* SegmentView::lane(unsigned seat, unsigned index) const {
 
 const std::byte* SegmentView::retired_lane(unsigned which) const {
     return base_ + geometry_.retired_offset + std::uint64_t{which & 1} * geometry_.lane_bytes;
+}
+
+const std::byte* SegmentView::registers(unsigned seat) const {
+    return base_ + seat_offset(seat) + geometry_.seat_registers_offset;
+}
+
+const std::byte* SegmentView::retired_registers() const {
+    return base_ + geometry_.retired_registers_offset;
 }
 
 std::uint64_t SegmentView::read_group_events(std::uint64_t& next, std::vector<RawEvent>& out) const {

@@ -75,6 +75,8 @@ public:
     const Seat& seat(unsigned index) const { return *at<Seat>(seat_offset(index)); }
     const std::byte* lane(unsigned seat, unsigned index) const;
     const std::byte* retired_lane(unsigned which) const;
+    const std::byte* registers(unsigned seat) const;
+    const std::byte* retired_registers() const;
 
     /// As read_events(), of the group's ring or a seat's.
     std::uint64_t read_group_events(std::uint64_t& next, std::vector<RawEvent>& out) const;

@@ -9,9 +9,11 @@ namespace signalbox::wire {
 namespace {
 
 enum class Type : std::uint8_t { directory = 1, tick = 2, events = 3 };
-enum class SampleKind : std::uint8_t { counter = 1, gauge = 2, distribution = 3 };
+/// As InstrumentKind.
+enum class SampleKind : std::uint8_t { counter = 1, gauge = 2, distribution = 3, distinct = 4, top_keys = 5 };
 
-constexpr int kSampleKindBits = 2;
+constexpr int kSampleKindBits = 3;
+constexpr std::uint64_t kSampleKindMask = (1 << kSampleKindBits) - 1;
 
 /// Decoding, with what all histograms of a frame share.
 struct FrameReader : Reader {
@@ -65,7 +67,7 @@ void label_fields(Io& io, LabelT& label) {
 template <typename Io, typename InstrumentT>
 void instrument_fields(Io& io, InstrumentT& instrument) {
     io.number(instrument.index);
-    io.enumerator(instrument.kind, InstrumentKind::counter, InstrumentKind::distribution);
+    io.enumerator(instrument.kind, InstrumentKind::counter, InstrumentKind::heavy_hitters);
     io.enumerator(instrument.aggregation, Aggregation::sum, Aggregation::max);
     io.text(instrument.name, kMaxNameBytes);
     io.text(instrument.unit, kMaxNameBytes);
@@ -100,6 +102,36 @@ void worker_fields(Io& io, WorkerT& worker) {
     io.list(worker.queues, 6, [&io](auto& queue) { queue_fields(io, queue); });
 }
 
+template <typename Io, typename DistinctT>
+void distinct_fields(Io& io, DistinctT& distinct) {
+    io.real(distinct.ever);
+    io.real(distinct.last_hour);
+    io.real(distinct.last_minute);
+    io.real(distinct.relative_standard_error);
+}
+
+void key_flag(Writer& io, bool truncated) {
+    io.byte(truncated ? 1 : 0);
+}
+void key_flag(Reader& io, bool& truncated) {
+    const std::size_t start = io.offset();
+    const std::uint8_t read = io.byte();
+    if (read > 1) Reader::fail(start, "unknown flags of a key");
+    truncated = read == 1;
+}
+
+template <typename Io, typename KeysT>
+void top_keys_fields(Io& io, KeysT& keys) {
+    io.number(keys.total);
+    io.number(keys.missed);
+    io.list(keys.entries, 4, [&io](auto& entry) {
+        io.text(entry.key, kMaxNameBytes);
+        key_flag(io, entry.truncated);
+        io.number(entry.count);
+        io.number(entry.error);
+    });
+}
+
 void sample_fields(Writer& io, const Sample& sample) {
     const auto kind = static_cast<std::uint64_t>(sample.value.index() + 1);
     io.number(std::uint64_t{sample.instrument} << kSampleKindBits | kind);
@@ -110,14 +142,18 @@ void sample_fields(Writer& io, const Sample& sample) {
             return io.real(std::get<GaugeValue>(sample.value).value);
         case SampleKind::distribution:
             return write_histogram(io, std::get<sketch::ExponentialHistogram>(sample.value));
+        case SampleKind::distinct:
+            return distinct_fields(io, std::get<DistinctCount>(sample.value));
+        case SampleKind::top_keys:
+            return top_keys_fields(io, std::get<TopKeys>(sample.value));
     }
 }
 
 void sample_fields(FrameReader& io, Sample& sample) {
     const std::size_t start = io.offset();
-    const std::uint64_t tag = io.number_up_to(std::uint64_t{UINT32_MAX} << kSampleKindBits | 3);
+    const std::uint64_t tag = io.number_up_to(std::uint64_t{UINT32_MAX} << kSampleKindBits | kSampleKindMask);
     sample.instrument = static_cast<std::uint32_t>(tag >> kSampleKindBits);
-    switch (static_cast<SampleKind>(tag & 3)) {
+    switch (static_cast<SampleKind>(tag & kSampleKindMask)) {
         case SampleKind::counter:
             return io.number(sample.value.emplace<CounterDelta>().increase);
         case SampleKind::gauge:
@@ -125,6 +161,10 @@ void sample_fields(FrameReader& io, Sample& sample) {
         case SampleKind::distribution:
             sample.value = read_histogram(io, io.bucket_allowance);
             return;
+        case SampleKind::distinct:
+            return distinct_fields(io, sample.value.emplace<DistinctCount>());
+        case SampleKind::top_keys:
+            return top_keys_fields(io, sample.value.emplace<TopKeys>());
     }
     Reader::fail(start, "a sample has no kind");
 }

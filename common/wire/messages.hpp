@@ -22,7 +22,13 @@ inline constexpr std::string_view kSubprotocol = "signalbox.v1";
 using WallTime = std::chrono::sys_time<std::chrono::nanoseconds>;
 using std::chrono::nanoseconds;
 
-enum class InstrumentKind : std::uint8_t { counter = 1, gauge = 2, distribution = 3 };
+enum class InstrumentKind : std::uint8_t {
+    counter = 1,
+    gauge = 2,
+    distribution = 3,
+    distinct = 4,
+    heavy_hitters = 5,
+};
 
 /// How a gauge's values of several workers become the group's.
 enum class Aggregation : std::uint8_t { sum = 0, max = 1 };
@@ -95,16 +101,41 @@ struct GaugeValue {
     double value = 0;
     friend bool operator==(const GaugeValue&, const GaugeValue&) = default;
 };
+/// How many different elements, by estimate; of the whole group, departed workers included.
+struct DistinctCount {
+    double ever = 0;         ///< since the group started
+    double last_hour = 0;    ///< in the last 60 to 70 minutes
+    double last_minute = 0;  ///< in the last 60 to 70 seconds
+    double relative_standard_error = 0;
+    friend bool operator==(const DistinctCount&, const DistinctCount&) = default;
+};
+/// The most frequent keys since the group started, most frequent first; of the whole group, departed workers
+/// included.
+struct TopKeys {
+    struct Entry {
+        std::string key;  ///< bytes from outside: escape them
+        bool truncated = false;
+        std::uint64_t count = 0;  ///< the true count is not above this …
+        std::uint64_t error = 0;  ///< … and not below it by more than this
+        friend bool operator==(const Entry&, const Entry&) = default;
+    };
+    std::vector<Entry> entries;  ///< kMaxTopKeys at most
+    std::uint64_t total = 0;     ///< the weight of all keys
+    std::uint64_t missed = 0;    ///< true counts may be higher by this
+    friend bool operator==(const TopKeys&, const TopKeys&) = default;
+};
+inline constexpr std::size_t kMaxTopKeys = 50;
 struct Sample {
     std::uint32_t instrument = 0;
-    std::variant<CounterDelta, GaugeValue, sketch::ExponentialHistogram> value;
+    std::variant<CounterDelta, GaugeValue, sketch::ExponentialHistogram, DistinctCount, TopKeys> value;
     friend bool operator==(const Sample&, const Sample&) = default;
 };
 
 /// The samples of one source; instruments without a change are left out.
 struct Series {
     enum class Source : std::uint8_t {
-        group = 1,     ///< everything together (group granularity)
+        group = 1,  ///< everything together (group granularity); at worker granularity, what is only known of
+                    ///< the group as a whole: distinct elements and most frequent keys
         worker = 2,    ///< the worker named by `generation`
         departed = 3,  ///< what workers did between the last tick and their end (worker granularity)
     };

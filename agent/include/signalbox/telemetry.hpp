@@ -45,6 +45,8 @@ struct TelemetryOptions {
     unsigned instruments = 1024;  ///< at most, of all kinds
     unsigned distributions = 256;  ///< at most, of those; a signed one counts twice. Each thread uses 4 to 12
                                    ///< KiB for one that it records to, 50 at worst
+    unsigned distincts = 32;       ///< at most, of precision 12; one of precision p counts as 2^(p - 12)
+    unsigned heavy_hitters = 16;   ///< at most; 48 KiB for each thread that records to it
     unsigned thread_lanes = 4;  ///< threads of a process, beside the first, that record into their own cells
     std::string path{};  ///< of the segment's file, which outlives the processes; empty: anonymous memory
 };
