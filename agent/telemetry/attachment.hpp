@@ -38,5 +38,7 @@ LanePlace lane_place() noexcept;
 std::byte* process_registers() noexcept;
 /// To be called before anything is recorded there.
 void touch_registers() noexcept;
+/// Null also if nothing has been.
+std::byte* touched_registers() noexcept;
 
 }  // namespace signalbox::detail

@@ -126,7 +126,7 @@ InstrumentCell take_cells(Segment& segment, const Descriptor& descriptor) {
     const std::size_t sides = cell.is_signed ? 2 : 1;
     cell.buckets_offset =
         g.buckets_start + take(header.buckets_taken, sides * sizeof(detail::DistributionBuckets), kPage,
-                               g.lane_bytes - g.buckets_start, "distributions");
+                               g.tables_start - g.buckets_start, "distributions");
     cell.samples_offset = g.samples_start + take(header.samples_taken, sizeof(detail::SampleRing), 64,
                                                  g.buckets_start - g.samples_start, "distributions");
     cell.head_offset = take(header.heads_taken, head_bytes(descriptor.shape),
@@ -260,7 +260,7 @@ std::optional<CheckedEntry> check_entry(const DirectoryEntry& shared, std::uint3
                   alignof(detail::DistributionHead), 0, g.samples_start) ||
             !lies(cell.samples_offset, sizeof(detail::SampleRing), 64, g.samples_start, g.buckets_start) ||
             !lies(cell.buckets_offset, sides * sizeof(detail::DistributionBuckets), kPage, g.buckets_start,
-                  g.lane_bytes))
+                  g.tables_start))
             return {};
         if (!std::isfinite(entry.ticks_per_unit) || entry.ticks_per_unit <= 0) return {};
     } else if (checked.instrument.kind == wire::InstrumentKind::distinct) {

@@ -228,6 +228,11 @@ std::byte* process_registers() noexcept {
     return process_lanes.registers;
 }
 
+std::byte* touched_registers() noexcept {
+    if (!process_lanes.registers || process_lanes.registers_touched->load(relaxed) == 0) return nullptr;
+    return process_lanes.registers;
+}
+
 void touch_registers() noexcept {
     process_lanes.registers_touched->store(1, std::memory_order_release);
 }

@@ -38,7 +38,7 @@ namespace {
 
 /// Of a Distinct that this process records to.
 void advance_windows(const telemetry::DirectoryEntry& entry, std::uint64_t now) {
-    std::byte* const registers = detail::process_registers();
+    std::byte* const registers = detail::touched_registers();
     if (!registers) return;
     auto& block = *reinterpret_cast<telemetry::DistinctBlock*>(registers + entry.block_offset);
     if (block.current.load(std::memory_order_relaxed) != 0) telemetry::advance(block, entry.precision, now);
