@@ -240,6 +240,26 @@ private Q_SLOTS:
         }
     }
 
+    void no_byte_outside_a_key_is_touched() {
+        const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+        void* const pages =
+            mmap(nullptr, 3 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        char* const readable = static_cast<char*>(pages) + page;
+        for (std::size_t i = 0; i < page; ++i)
+            readable[i] = static_cast<char>(i * 37 + i / 256);
+        mprotect(readable - page, page, PROT_NONE);
+        mprotect(readable + page, page, PROT_NONE);
+        for (std::size_t length = 0; length < 300; ++length) {
+            for (const char* start : {readable, readable + page - length}) {
+                Table table{};
+                add(table, {start, length});
+                const std::string key(start, std::min(length, Table::kKeyBytes));
+                QCOMPARE(read(table).entries.at(0).key, key);
+            }
+        }
+        munmap(pages, 3 * page);
+    }
+
     void long_keys_with_the_same_beginning_are_told_apart() {
         const std::string beginning(Table::kKeyBytes, 'x');
         Stream stream;
