@@ -7,8 +7,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-// An add is 100 to 180 instructions, and calls in between would be a tenth of its time: hence all the
-// `always_inline`.
+// An add is 100 to 180 instructions, and calls in between would be a tenth of its time: hence `flatten`, which
+// compiles all of it into one function.
 namespace signalbox::sketch {
 namespace {
 
@@ -43,8 +43,7 @@ inline std::uint64_t fingerprint(std::uint64_t tag) noexcept {
 /// The way of the set that holds `tag`, or kWays. The zero bytes of `difference` are candidates, and the
 /// classic test for a zero byte (Warren, "Hacker's Delight", 6-1) marks each, but after the first sometimes
 /// also one that is 1. The tag decides.
-[[gnu::always_inline]] inline std::size_t find(const Table::Set& set, std::uint64_t fingerprints,
-                                               std::uint64_t tag) noexcept {
+inline std::size_t find(const Table::Set& set, std::uint64_t fingerprints, std::uint64_t tag) noexcept {
     constexpr std::uint64_t ones = 0x0101'0101'0101'0101;
     const std::uint64_t difference = fingerprints ^ ones * fingerprint(tag);
     for (std::uint64_t zero = (difference - ones) & ~difference & ones << 7; zero != 0; zero &= zero - 1) {
@@ -56,7 +55,7 @@ inline std::uint64_t fingerprint(std::uint64_t tag) noexcept {
 
 /// The way with the smallest count, without branches, since which one it is cannot be predicted: the way's
 /// number in the lowest bits makes a tournament of plain minima.
-[[gnu::always_inline]] inline std::size_t smallest(const Table::Set& set) noexcept {
+inline std::size_t smallest(const Table::Set& set) noexcept {
     const auto player = [&set](std::size_t way) {
         return set.counts[way].load(relaxed) * Table::kWays + way;
     };
@@ -75,7 +74,7 @@ inline std::uint64_t loaded(const char* bytes) noexcept {
 
 /// The 1 to 7 bytes before `end` as a word, in memory order, with zeros behind. `length` is the whole key's:
 /// reads overlap what is there already rather than touch a byte outside the key.
-[[gnu::always_inline]] inline std::uint64_t last_word(const char* end, std::size_t length) noexcept {
+inline std::uint64_t last_word(const char* end, std::size_t length) noexcept {
     const std::size_t bytes = length % 8;
     if (length > 8) return loaded<std::uint64_t>(end - 8) >> (8 - bytes) * 8;
     if (bytes >= 4)
@@ -85,7 +84,7 @@ inline std::uint64_t loaded(const char* bytes) noexcept {
     return outer | loaded<std::uint8_t>(end - bytes + bytes / 2) << bytes / 2 * 8;
 }
 
-[[gnu::always_inline]] inline void store_key(Table::Word* words, std::string_view key) noexcept {
+inline void store_key(Table::Word* words, std::string_view key) noexcept {
     const std::size_t length = std::min(key.size(), Table::kKeyBytes);
     const std::size_t whole = length / 8;
     for (std::size_t i = 0; i < whole; ++i)
@@ -97,9 +96,8 @@ inline std::uint64_t loaded(const char* bytes) noexcept {
 /// after it read the rest, and the version did not change meanwhile. So the tag goes first and comes last,
 /// and each store is a release: whoever sees one sees that the tag was gone before. (On x86 they cost nothing
 /// more.) Killed in between, the way stays without a key, and its count is that of the one or the other.
-[[gnu::always_inline]] inline void put(Table& table, std::size_t index, std::size_t way, std::uint64_t tag,
-                                       std::string_view key, std::uint64_t count,
-                                       std::uint64_t error) noexcept {
+inline void put(Table& table, std::size_t index, std::size_t way, std::uint64_t tag, std::string_view key,
+                std::uint64_t count, std::uint64_t error) noexcept {
     Table::Set& set = table.sets[index];
     Table::Word& version = table.guides[index].version;
     version.store(version.load(relaxed) + 2, relaxed);
@@ -114,8 +112,8 @@ inline std::uint64_t loaded(const char* bytes) noexcept {
     fingerprints.store(others | fingerprint(tag) << way * 8, relaxed);
 }
 
-[[gnu::always_inline]] inline void update(Table& table, std::size_t index, std::uint64_t tag,
-                                          std::string_view key, std::uint64_t amount) noexcept {
+inline void update(Table& table, std::size_t index, std::uint64_t tag, std::string_view key,
+                   std::uint64_t amount) noexcept {
     Table::Set& set = table.sets[index];
     std::size_t way = find(set, table.guides[index].fingerprints.load(relaxed), tag);
     if (way < Table::kWays) {
@@ -127,18 +125,29 @@ inline std::uint64_t loaded(const char* bytes) noexcept {
     }
 }
 
+/// Keys of up to this many bytes have code of their own: of XXH3 the compiler keeps what few bytes need, and
+/// saves no registers for the rest of it.
+constexpr std::size_t kShort = 16;
+
+[[gnu::flatten, gnu::noinline]] void add_long(Table& table, std::string_view key,
+                                              std::uint64_t amount) noexcept {
+    const std::uint64_t tag = tag_of(key);
+    update(table, set_of(tag), tag, key, amount);
+}
+
 }  // namespace
 
 std::uint64_t key_tag(std::string_view key) noexcept {
     return tag_of(key);
 }
 
-void add(Table& table, std::string_view key, std::uint64_t amount) noexcept {
+[[gnu::flatten]] void add(Table& table, std::string_view key, std::uint64_t amount) noexcept {
+    if (key.size() > kShort) return add_long(table, key, amount);
     const std::uint64_t tag = tag_of(key);
     update(table, set_of(tag), tag, key, amount);
 }
 
-void add_shared(Table& table, std::string_view key, std::uint64_t amount) noexcept {
+[[gnu::flatten]] void add_shared(Table& table, std::string_view key, std::uint64_t amount) noexcept {
     const std::uint64_t tag = tag_of(key);
     const std::size_t set = set_of(tag);
     Table::Word& version = table.guides[set].version;
