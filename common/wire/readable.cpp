@@ -1,9 +1,11 @@
 #include "common/wire/readable.hpp"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
+#include <ctime>
 
 #include "common/wire/utf8.hpp"
 
@@ -142,6 +144,30 @@ std::string duration_in_words(std::chrono::nanoseconds length) {
     if (whole < 3600) return two(60, "min", 1, "s");
     if (whole < 86400) return two(3600, "h", 60, "min");
     return two(86400, "d", 3600, "h");
+}
+
+std::string time_text(WallTime time, int digits) {
+    const auto whole = std::chrono::floor<std::chrono::seconds>(time);
+    std::int64_t fraction = (time - whole).count();
+    for (int dropped = digits; dropped < 9; ++dropped)
+        fraction /= 10;
+    return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:0{}}Z",
+                       fmt::gmtime(static_cast<std::time_t>(whole.time_since_epoch().count())), fraction,
+                       digits);
+}
+
+std::string_view severity_name(Severity severity) {
+    switch (severity) {
+        case Severity::debug:
+            return "debug";
+        case Severity::info:
+            return "info";
+        case Severity::warning:
+            return "warning";
+        case Severity::error:
+            break;
+    }
+    return "error";
 }
 
 std::string event_in_words(const Event& event) {
