@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <utility>
+
 #include "agent/telemetry/seat.hpp"
 
 namespace signalbox::telemetry {
@@ -41,9 +43,14 @@ std::uint32_t EventSource::next_action() noexcept {
 }
 
 void EventSource::set_tap(std::shared_ptr<EventTap> tap) {
-    if (tap) taps_.push_back(tap);
+    taps_.push_back(std::move(tap));
     tap_pid_ = static_cast<std::uint32_t>(::getpid());
-    tap_.store(tap.get(), std::memory_order_release);
+    tap_.store(taps_.back().get(), std::memory_order_release);
+}
+
+void EventSource::remove_tap(EventTap& tap) noexcept {
+    EventTap* expected = &tap;
+    tap_.compare_exchange_strong(expected, nullptr, std::memory_order_acq_rel);
 }
 
 }  // namespace signalbox::telemetry

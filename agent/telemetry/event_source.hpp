@@ -36,8 +36,11 @@ public:
     std::uint32_t next_action() noexcept;
     ActionTable& actions() noexcept { return actions_; }
 
-    /// Null for none. A tap lives as long as the source: a thread may be offering something to it just now.
+    /// A tap lives as long as the source: a thread may be offering something to it just now. Setting and removing
+    /// them is for one thread.
     void set_tap(std::shared_ptr<EventTap> tap);
+    /// If it is the present one.
+    void remove_tap(EventTap& tap) noexcept;
 
 private:
     Segment& segment_;
