@@ -1,11 +1,10 @@
 #include "agent/service/describe.hpp"
 
-#include <fmt/chrono.h>
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "agent/service/backlog.hpp"
+#include "common/wire/event_json.hpp"
+#include "common/wire/readable.hpp"
 #include "common/wire/utf8.hpp"
 
 namespace signalbox::service {
@@ -30,7 +29,7 @@ json worker_json(const wire::Worker& worker) {
             {"generation", worker.generation},
             {"pid", worker.pid},
             {"state", state_name(worker.state)},
-            {"started", time_text(worker.started)},
+            {"started", wire::time_text(worker.started)},
             {"heartbeat_age_seconds", seconds(worker.heartbeat_age)},
             {"resident_bytes", worker.resident_bytes},
             {"open_files", worker.open_files},
@@ -59,13 +58,6 @@ std::string_view kind_name(wire::InstrumentKind kind) {
 
 }  // namespace
 
-std::string time_text(wire::WallTime time) {
-    const auto whole = std::chrono::floor<std::chrono::seconds>(time);
-    const auto milliseconds = std::chrono::floor<std::chrono::milliseconds>(time - whole);
-    return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z",
-                       fmt::gmtime(std::chrono::system_clock::to_time_t(whole)), milliseconds.count());
-}
-
 std::string_view state_name(wire::WorkerState state) {
     switch (state) {
         case wire::WorkerState::starting:
@@ -80,20 +72,6 @@ std::string_view state_name(wire::WorkerState state) {
             break;
     }
     return "dead";
-}
-
-std::string_view severity_name(wire::Severity severity) {
-    switch (severity) {
-        case wire::Severity::debug:
-            return "debug";
-        case wire::Severity::info:
-            return "info";
-        case wire::Severity::warning:
-            return "warning";
-        case wire::Severity::error:
-            break;
-    }
-    return "error";
 }
 
 json describe_workers(const telemetry::SegmentView& view) {
@@ -138,17 +116,8 @@ json describe_instruments(const Catalogue& catalogue) {
 json describe_events(const EventLog& log, std::size_t limit) {
     json events = json::array();
     const auto& retained = log.retained();
-    for (std::size_t i = retained.size() - std::min(limit, retained.size()); i < retained.size(); ++i) {
-        const wire::Event& event = retained[i];
-        events.push_back({{"sequence", event.sequence},
-                          {"time", time_text(event.time)},
-                          {"severity", severity_name(event.severity)},
-                          {"slot", event.slot == wire::Event::kGroup ? json() : json(event.slot)},
-                          {"generation", event.generation},
-                          {"pid", event.pid},
-                          {"name", wire::to_utf8(event.name)},
-                          {"text", wire::to_utf8(event.text)}});
-    }
+    for (std::size_t i = retained.size() - std::min(limit, retained.size()); i < retained.size(); ++i)
+        events.push_back(json(wire::event_json(retained[i])));
     return {{"events", std::move(events)}, {"lost", log.lost()}};
 }
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
-#include <string>
 #include <string_view>
 
 #include "agent/service/event_log.hpp"
@@ -11,11 +10,7 @@
 
 namespace signalbox::service {
 
-/// "2026-01-31T12:00:00.250Z"
-std::string time_text(wire::WallTime time);
-
 std::string_view state_name(wire::WorkerState state);
-std::string_view severity_name(wire::Severity severity);
 
 /// Results of the RPC methods of the same names.
 nlohmann::json describe_workers(const telemetry::SegmentView& view);

@@ -1,5 +1,5 @@
-// The events of all rings (the group's and every seat's) as one list in the order of time, the newest 1,000
-// retained.
+// The events of all event rings (the group's and every seat's) as one list in the order of time, the newest
+// 1,000 retained. The chatter of the action rings stays where it is.
 #pragma once
 
 #include <cstdint>

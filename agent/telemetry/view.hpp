@@ -78,9 +78,11 @@ public:
     const std::byte* registers(unsigned seat) const;
     const std::byte* retired_registers() const;
 
-    /// As read_events(), of the group's ring or a seat's.
+    /// As read_events(), of the group's ring or one of a seat's. An action of a dead process that has a
+    /// `begin` in its action ring and an end in neither was under way when the process died.
     std::uint64_t read_group_events(std::uint64_t& next, std::vector<RawEvent>& out) const;
     std::uint64_t read_seat_events(unsigned seat, std::uint64_t& next, std::vector<RawEvent>& out) const;
+    std::uint64_t read_seat_actions(unsigned seat, std::uint64_t& next, std::vector<RawEvent>& out) const;
 
 private:
     template <class T>

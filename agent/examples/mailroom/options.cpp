@@ -98,6 +98,9 @@ void add_server_options(CLI::App& app, Options& options) {
     app.add_option("--segment", options.group.segment_path,
                    "Keep the telemetry in this file, which outlives a crash; otherwise in\nanonymous memory")
         ->type_name("PATH");
+    app.add_option("--log", options.log_path,
+                   "Write the workers' events to this file, one JSON object a line; rotated at 64 MiB")
+        ->type_name("PATH");
     app.add_flag("--quiet", options.group.quiet, "Nothing on stderr but errors");
     app.add_flag("--allow-misbehaviour", options.allow_misbehaviour,
                  "Serve POST /misbehave/{leak,spin,block,sleep,crash,exit}, for demonstrations and\n"
