@@ -125,6 +125,21 @@ private Q_SLOTS:
         QCOMPARE(resets.count(), 0);
     }
 
+    void how_an_action_ended_is_told_in_words() {
+        AgentStore store;
+        EventModel model(store);
+        wire::Event charge = happening(1, wire::Severity::warning);
+        charge.name = "charge";
+        charge.text = "declined";
+        charge.kind = wire::EventKind::failure;
+        charge.duration = 12300us;
+        charge.fields = {{"customer", std::string("c\x1b[31m")}};
+        store.addEvents(eventsOf({charge}));
+        const QString text = model.index(0, EventModel::Text).data().toString();
+        QVERIFY2(text.startsWith("charge failed after 12.3 ms: declined (customer=c"), qPrintable(text));
+        QVERIFY(!text.contains(QChar(0x1b)));
+    }
+
     void a_batch_as_long_as_the_list_replaces_it() {
         AgentStore store;
         EventModel model(store);

@@ -1,17 +1,31 @@
-// Telemetry alone, in a program with a fork loop of its own.
+// Telemetry and its log, in a program with a fork loop of its own.
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <memory>
+#include <signalbox/events.hpp>
+#include <signalbox/log_sinks.hpp>
 #include <signalbox/telemetry.hpp>
+#include <vector>
 
 int main() {
     signalbox::Telemetry telemetry({.group = "consumer", .max_workers = 1});
     signalbox::Counter letters(telemetry, "letters_total", "Letters classified");
     signalbox::Duration scoring(telemetry, "scoring_duration_seconds", "Time to score a letter");
+    signalbox::EventLog log(telemetry);
     if (fork() == 0) {
         telemetry.attach(0);
         letters.add();
         { auto timer = scoring.time(); }
+        {
+            std::vector<std::unique_ptr<signalbox::LogSink>> sinks;
+            sinks.push_back(std::make_unique<signalbox::StderrSink>());
+            signalbox::LogWriter writer(telemetry, std::move(sinks));
+            log.info("config_loaded", "Read 12 rules.", {{"rules", 12}});
+            auto charge = log.action("charge", {{"customer", "c17"}, {"amount", 12.5}});
+            charge.set("card", "visa");
+            charge.failure("declined");
+        }
         _exit(0);
     }
     int status = -1;
