@@ -1,11 +1,9 @@
 #include "agent/service/describe.hpp"
 
-#include <fmt/chrono.h>
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "agent/service/backlog.hpp"
+#include "common/wire/names.hpp"
 #include "common/wire/utf8.hpp"
 
 namespace signalbox::service {
@@ -29,8 +27,8 @@ json worker_json(const wire::Worker& worker) {
     return {{"slot", worker.slot},
             {"generation", worker.generation},
             {"pid", worker.pid},
-            {"state", state_name(worker.state)},
-            {"started", time_text(worker.started)},
+            {"state", wire::state_name(worker.state)},
+            {"started", wire::time_text(worker.started)},
             {"heartbeat_age_seconds", seconds(worker.heartbeat_age)},
             {"resident_bytes", worker.resident_bytes},
             {"open_files", worker.open_files},
@@ -41,60 +39,7 @@ json worker_json(const wire::Worker& worker) {
             {"queues", std::move(queues)}};
 }
 
-std::string_view kind_name(wire::InstrumentKind kind) {
-    switch (kind) {
-        case wire::InstrumentKind::counter:
-            return "counter";
-        case wire::InstrumentKind::gauge:
-            return "gauge";
-        case wire::InstrumentKind::distinct:
-            return "distinct";
-        case wire::InstrumentKind::heavy_hitters:
-            return "heavy_hitters";
-        case wire::InstrumentKind::distribution:
-            break;
-    }
-    return "distribution";
-}
-
 }  // namespace
-
-std::string time_text(wire::WallTime time) {
-    const auto whole = std::chrono::floor<std::chrono::seconds>(time);
-    const auto milliseconds = std::chrono::floor<std::chrono::milliseconds>(time - whole);
-    return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z",
-                       fmt::gmtime(std::chrono::system_clock::to_time_t(whole)), milliseconds.count());
-}
-
-std::string_view state_name(wire::WorkerState state) {
-    switch (state) {
-        case wire::WorkerState::starting:
-            return "starting";
-        case wire::WorkerState::ready:
-            return "ready";
-        case wire::WorkerState::draining:
-            return "draining";
-        case wire::WorkerState::stalled:
-            return "stalled";
-        case wire::WorkerState::dead:
-            break;
-    }
-    return "dead";
-}
-
-std::string_view severity_name(wire::Severity severity) {
-    switch (severity) {
-        case wire::Severity::debug:
-            return "debug";
-        case wire::Severity::info:
-            return "info";
-        case wire::Severity::warning:
-            return "warning";
-        case wire::Severity::error:
-            break;
-    }
-    return "error";
-}
 
 json describe_workers(const telemetry::SegmentView& view) {
     json workers = json::array();
@@ -123,14 +68,13 @@ json describe_instruments(const Catalogue& catalogue) {
         json labels = json::object();
         for (const auto& [name, value] : instrument.labels)
             labels[wire::to_utf8(name)] = wire::to_utf8(value);
-        instruments.push_back(
-            {{"index", index},
-             {"kind", kind_name(instrument.kind)},
-             {"aggregation", instrument.aggregation == wire::Aggregation::max ? "max" : "sum"},
-             {"name", wire::to_utf8(instrument.name)},
-             {"unit", wire::to_utf8(instrument.unit)},
-             {"help", wire::to_utf8(instrument.help)},
-             {"labels", std::move(labels)}});
+        instruments.push_back({{"index", index},
+                               {"kind", wire::kind_name(instrument.kind)},
+                               {"aggregation", wire::aggregation_name(instrument.aggregation)},
+                               {"name", wire::to_utf8(instrument.name)},
+                               {"unit", wire::to_utf8(instrument.unit)},
+                               {"help", wire::to_utf8(instrument.help)},
+                               {"labels", std::move(labels)}});
     }
     return {{"instruments", std::move(instruments)}};
 }
@@ -141,8 +85,8 @@ json describe_events(const EventLog& log, std::size_t limit) {
     for (std::size_t i = retained.size() - std::min(limit, retained.size()); i < retained.size(); ++i) {
         const wire::Event& event = retained[i];
         events.push_back({{"sequence", event.sequence},
-                          {"time", time_text(event.time)},
-                          {"severity", severity_name(event.severity)},
+                          {"time", wire::time_text(event.time)},
+                          {"severity", wire::severity_name(event.severity)},
                           {"slot", event.slot == wire::Event::kGroup ? json() : json(event.slot)},
                           {"generation", event.generation},
                           {"pid", event.pid},

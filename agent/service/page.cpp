@@ -7,7 +7,7 @@
 #include <iterator>
 
 #include "agent/service/backlog.hpp"
-#include "agent/service/describe.hpp"
+#include "common/wire/names.hpp"
 #include "common/wire/utf8.hpp"
 
 namespace signalbox::service {
@@ -105,9 +105,10 @@ void workers(Out out, const std::vector<wire::Worker>& workers) {
             "<tr><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>"
             "<td class=\"{}\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>"
             "<td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td></tr>\n",
-            worker.slot, worker.generation, worker.pid, state_name(worker.state), state_name(worker.state),
-            seconds_text(worker.heartbeat_age), bytes_text(static_cast<double>(worker.resident_bytes)),
-            worker.open_files, worker.connections, worker.requests, queue, activity);
+            worker.slot, worker.generation, worker.pid, wire::state_name(worker.state),
+            wire::state_name(worker.state), seconds_text(worker.heartbeat_age),
+            bytes_text(static_cast<double>(worker.resident_bytes)), worker.open_files, worker.connections,
+            worker.requests, queue, activity);
     }
     end_table(out);
 }
@@ -176,7 +177,8 @@ void events(Out out, const EventLog& log) {
         fmt::format_to(
             out,
             "<tr><td>{}</td><td class=\"{}\">{}</td><td class=\"n\">{}</td><td>{}</td><td>{}</td></tr>\n",
-            time_text(event->time), severity_name(event->severity), severity_name(event->severity),
+            wire::time_text(event->time), wire::severity_name(event->severity),
+            wire::severity_name(event->severity),
             event->slot == wire::Event::kGroup ? "group" : std::to_string(event->slot),
             html_escaped(event->name), html_escaped(event->text));
     end_table(out);
@@ -225,7 +227,7 @@ std::string front_page(const telemetry::SegmentView& view, const Feeds& feeds) {
         html_escaped(view.group_name()), ready, totals.target_workers,
         totals.degraded ? ", <span class=\"error\">degraded: a crash loop holds replacements back</span>"
                         : "",
-        seconds_text(totals.length), time_text(totals.end));
+        seconds_text(totals.length), wire::time_text(totals.end));
     workers(out, totals.workers);
     listeners(out, view);
     distributions(out, feeds.catalogue(), minute);

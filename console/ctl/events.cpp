@@ -4,8 +4,8 @@
 
 #include <ctime>
 
+#include "common/text/words.hpp"
 #include "console/ctl/json_fields.hpp"
-#include "console/ctl/text.hpp"
 
 namespace signalbox::ctl {
 namespace {

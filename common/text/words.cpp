@@ -1,4 +1,4 @@
-#include "console/ctl/text.hpp"
+#include "common/text/words.hpp"
 
 #include <fmt/format.h>
 
@@ -8,7 +8,7 @@
 
 #include "common/wire/utf8.hpp"
 
-namespace signalbox::ctl {
+namespace signalbox::text {
 namespace {
 
 std::uint32_t code_point(std::string_view sequence) {
@@ -50,6 +50,20 @@ std::size_t width(std::string_view text) {
         std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
 }
 
+/// How many bytes of `text` fit into `columns` cells.
+std::size_t fitting(std::string_view text, std::size_t columns) {
+    constexpr std::uint32_t kFirstWide = 0x1100;
+    std::size_t bytes = 0;
+    for (std::size_t taken = 0; bytes < text.size();) {
+        const std::size_t length = std::max<std::size_t>(wire::utf8_sequence_length(text.substr(bytes)), 1);
+        const std::uint32_t character = length == 1 ? 0 : code_point(text.substr(bytes, length));
+        taken += character >= kFirstWide ? 2 : 1;
+        if (taken > columns) break;
+        bytes += length;
+    }
+    return bytes;
+}
+
 /// Three significant digits, as far as they are after the point: 1.5, 12.3, 512.
 std::string short_number(double value) {
     std::string text = value < 99.95 ? fmt::format("{:.1f}", value) : fmt::format("{:.0f}", value);
@@ -74,6 +88,26 @@ std::string escaped(std::string_view text) {
         }
     }
     return safe;
+}
+
+std::string fitted(std::string_view text, std::size_t columns) {
+    if (fitting(text, columns) == text.size()) return std::string(text);
+    return std::string(text.substr(0, fitting(text, columns - 1))) + "…";
+}
+
+std::string folded(std::string_view text, std::size_t columns, std::size_t indent) {
+    std::string lines;
+    for (std::size_t margin = 0;; margin = indent) {
+        lines.append(margin, ' ');
+        std::size_t end = fitting(text, columns - margin);
+        if (end == text.size()) return lines.append(text) + '\n';
+        // A space in the second half of the line is a fair place; a long word is better cut than left alone.
+        const std::size_t space = text.rfind(' ', end);
+        if (space != std::string_view::npos && space > end / 2) end = space;
+        lines.append(text.substr(0, end)) += '\n';
+        text.remove_prefix(end);
+        text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
+    }
 }
 
 std::string bytes_in_words(double bytes) {
@@ -130,4 +164,4 @@ std::string Table::to_string() const {
     return text;
 }
 
-}  // namespace signalbox::ctl
+}  // namespace signalbox::text

@@ -7,11 +7,19 @@
 #include <string_view>
 #include <vector>
 
-namespace signalbox::ctl {
+namespace signalbox::text {
 
 /// Control characters, bidirectional overrides and bytes that are not UTF-8 become escapes like \n, \x1b or
 /// \u202e.
 std::string escaped(std::string_view text);
+
+/// `text`, which must be escaped, cut to at most `columns` terminal cells; what was cut shows as "…". East Asian
+/// characters take two cells; whatever may take two counts as two.
+std::string fitted(std::string_view text, std::size_t columns);
+
+/// `text`, which must be escaped, as lines of at most `columns` cells, broken at spaces where possible; all but the
+/// first are indented.
+std::string folded(std::string_view text, std::size_t columns, std::size_t indent);
 
 /// "512 B", "1.5 KiB", "96 MiB"
 std::string bytes_in_words(double bytes);
@@ -38,4 +46,4 @@ private:
     std::vector<std::vector<std::string>> rows_;
 };
 
-}  // namespace signalbox::ctl
+}  // namespace signalbox::text

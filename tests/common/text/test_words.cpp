@@ -1,11 +1,11 @@
 #include <QTest>
 
-#include "console/ctl/text.hpp"
+#include "common/text/words.hpp"
 
-using namespace signalbox::ctl;
+using namespace signalbox::text;
 using namespace std::chrono_literals;
 
-class TestCtlText : public QObject {
+class TestWords : public QObject {
     Q_OBJECT
 
 private Q_SLOTS:
@@ -57,5 +57,5 @@ private Q_SLOTS:
     }
 };
 
-QTEST_GUILESS_MAIN(TestCtlText)
-#include "test_ctl_text.moc"
+QTEST_GUILESS_MAIN(TestWords)
+#include "test_words.moc"
