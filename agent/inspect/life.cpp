@@ -39,8 +39,8 @@ std::optional<bool> maps_file(std::uint32_t pid, std::uint64_t device, std::uint
     return errno == EACCES || errno == EPERM ? std::nullopt : std::optional(false);
 }
 
-/// The earliest moment on CLOCK_MONOTONIC at which the process may have been started; 0: there is none.
-std::uint64_t started_after(std::uint32_t pid) {
+/// When the process was started, in nanoseconds since the boot; 0: there is none.
+std::uint64_t start_time(std::uint32_t pid) {
     std::ifstream file(fmt::format("/proc/{}/stat", pid));
     std::string text;
     std::getline(file, text);
@@ -51,11 +51,7 @@ std::uint64_t started_after(std::uint32_t pid) {
     }
     if (!fields) return 0;
     const auto ticks = static_cast<std::uint64_t>(std::atoll(field.c_str()));
-    const std::uint64_t since_boot =
-        ticks * (1'000'000'000u / static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK)));
-    // /proc counts the time that the machine slept, CLOCK_MONOTONIC does not.
-    const std::uint64_t slept = clock_ns(CLOCK_BOOTTIME) - clock_ns(CLOCK_MONOTONIC);
-    return since_boot > slept ? since_boot - slept : 1;
+    return ticks * (1'000'000'000u / static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK)));
 }
 
 }  // namespace
@@ -67,12 +63,17 @@ Processes::Processes(int segment) {
     inode_ = status.st_ino;
 }
 
-bool Processes::is_alive(std::uint32_t pid, std::uint64_t known_at) const {
+bool Processes::is_alive(std::uint32_t pid, Started started) const {
     if (pid == 0) return false;
     if (const auto maps = maps_file(pid, device_, inode_)) return *maps;
-    constexpr std::uint64_t kTick = 20'000'000;
-    const std::uint64_t started = started_after(pid);
-    return started != 0 && started <= known_at + kTick && known_at <= clock_ns(CLOCK_MONOTONIC);
+    constexpr std::uint64_t kSlack = 1'000'000'000;
+    const std::uint64_t latest = start_time(pid);
+    if (latest == 0) return false;
+    // /proc counts the time that the machine slept, CLOCK_MONOTONIC does not; when it slept is not known.
+    const std::uint64_t slept = clock_ns(CLOCK_BOOTTIME) - clock_ns(CLOCK_MONOTONIC);
+    const std::uint64_t earliest = latest > slept ? latest - slept : 0;
+    return earliest <= started.before + kSlack && latest + kSlack >= started.after &&
+           started.after <= clock_ns(CLOCK_MONOTONIC);
 }
 
 }  // namespace signalbox::inspect

@@ -19,7 +19,8 @@ std::map<std::uint32_t, bool> living(const SegmentView& view, const Processes& p
     std::map<std::uint32_t, bool> alive;
     for (unsigned i = 0; i + 1 < view.geometry().seat_count; ++i) {
         const std::uint32_t pid = view.seat(i).pid.load(std::memory_order_acquire);
-        if (pid != 0 && !alive.contains(pid)) alive[pid] = processes.is_alive(pid, started_ns(view, i));
+        const std::uint64_t started = started_ns(view, i);
+        if (pid != 0 && !alive.contains(pid)) alive[pid] = processes.is_alive(pid, {started, started});
     }
     return alive;
 }
@@ -73,8 +74,9 @@ Report make_report(SegmentView& view, const Processes& processes, const ReportOp
     // Their own starts are not noted: the arbiter's was before the creation, the agent's some time before the end.
     const std::uint64_t created =
         static_cast<std::uint64_t>(std::max<std::int64_t>(0, view.header().created_monotonic_ns));
-    report.arbiter = {state.arbiter_pid, processes.is_alive(state.arbiter_pid, created)};
-    report.agent = {state.agent_pid, processes.is_alive(state.agent_pid, view.last_sign_of_life())};
+    report.arbiter = {state.arbiter_pid, processes.is_alive(state.arbiter_pid, {0, created})};
+    report.agent = {state.agent_pid,
+                    processes.is_alive(state.agent_pid, {created, view.last_sign_of_life()})};
     report.alive =
         report.arbiter.alive || report.agent.alive ||
         std::any_of(alive.begin(), alive.end(), [](const auto& process) { return process.second; });

@@ -32,8 +32,8 @@ std::string ago(wire::WallTime time) {
 }
 
 std::string plain_number(double value) {
-    return std::abs(value) >= 1000 && std::abs(value) < 1e15 ? fmt::format("{:.0f}", value)
-                                                             : fmt::format("{:.4g}", value);
+    return std::abs(value) >= 1000 && std::abs(value) < 1e8 ? fmt::format("{:.0f}", value)
+                                                            : fmt::format("{:.4g}", value);
 }
 
 /// A value in the instrument's unit.
@@ -210,6 +210,17 @@ void add_events(std::string& out, const Report& report) {
     }
 }
 
+/// Columns are as wide as sound figures need; a damaged one must not wrap the others.
+std::string cut_to_columns(std::string_view lines) {
+    std::string cut;
+    while (!lines.empty()) {
+        const std::size_t end = lines.find('\n');
+        cut += text::fitted(lines.substr(0, end), kColumns) + '\n';
+        lines.remove_prefix(end + 1);
+    }
+    return cut;
+}
+
 }  // namespace
 
 std::string to_text(const Report& report) {
@@ -220,7 +231,7 @@ std::string to_text(const Report& report) {
     add_figures(out, report.figures, report.age());
     add_worker_figures(out, report);
     add_events(out, report);
-    return out;
+    return cut_to_columns(out);
 }
 
 }  // namespace signalbox::inspect

@@ -18,11 +18,6 @@ constexpr auto relaxed = std::memory_order_relaxed;
 constexpr std::uint32_t kLargestPid = 1u << 22;
 constexpr std::uint64_t kRingBytes = kEventRingRecords * sizeof(EventRecord);
 
-template <std::size_t N>
-bool is_terminated(const char (&field)[N]) {
-    return ::strnlen(field, N) < N;
-}
-
 struct Area {
     std::string_view name;
     std::uint64_t offset;
@@ -63,11 +58,13 @@ void verify_header(const SegmentView& view, Violations& violations) {
         fmt::format("header: it says that it has {} bytes, not {}", h.header_bytes, sizeof(Header)));
     violations.expect(std::memcmp(&h.geometry, &g, sizeof g) == 0,
                       "header: the geometry has changed since it was read");
-    violations.expect(!view.group_name().empty() && is_terminated(h.group_name),
+    const std::string_view name(h.group_name, ::strnlen(h.group_name, sizeof h.group_name));
+    violations.expect(!name.empty() && name.size() < sizeof h.group_name,
                       "header: the group's name is empty or not terminated");
-    violations.expect(wire::is_utf8(view.group_name()), "header: the group's name is not UTF-8");
-    violations.expect(view.boot_id().find_first_not_of('0') != std::string::npos,
-                      "header: the boot id is zero");
+    violations.expect(wire::is_utf8(name), "header: the group's name is not UTF-8");
+    violations.expect(
+        std::any_of(std::begin(h.boot_id), std::end(h.boot_id), [](auto byte) { return byte != 0; }),
+        "header: the boot id is zero");
     violations.expect(h.created_wall_ns > 0 && h.created_monotonic_ns > 0,
                       "header: the time of creation is missing");
     const auto within = [&violations](const AtomicHalf& taken, std::uint32_t bytes, const char* what) {

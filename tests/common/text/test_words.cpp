@@ -26,6 +26,15 @@ private Q_SLOTS:
         QTEST(escaped(text), "safe");
     }
 
+    void long_text_is_cut_or_folded_by_columns() {
+        QCOMPARE(fitted("short", 5), std::string("short"));
+        QCOMPARE(fitted("longer", 5), std::string("long…"));
+        QCOMPARE(fitted("列車が来る", 5), std::string("列車…"));
+        QCOMPARE(folded("one line", 10, 2), std::string("one line\n"));
+        QCOMPARE(folded("two lines at a space", 12, 2), std::string("two lines at\n  a space\n"));
+        QCOMPARE(folded("0123456789abcdef", 10, 2), std::string("0123456789\n  abcdef\n"));
+    }
+
     void sizes_have_units() {
         QCOMPARE(bytes_in_words(0), std::string("0 B"));
         QCOMPARE(bytes_in_words(1023), std::string("1023 B"));
