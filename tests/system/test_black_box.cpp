@@ -78,6 +78,12 @@ void TestBlackBox::a_group_killed_whole_tells_what_it_was_at() {
         return 0u;
     };
     QTRY_VERIFY(spinning() != 0);
+    const auto said_so = [&] {
+        for (const auto& event : group.events())
+            if (event.name == "worker_stalled") return true;
+        return false;
+    };
+    QTRY_VERIFY(said_so());
     const std::uint32_t spinner = spinning();
     const auto before = group.view().workers();
     const auto arbiter = group.arbiter();
