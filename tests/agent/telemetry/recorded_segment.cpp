@@ -16,8 +16,12 @@ using telemetry::SeatWriter;
 using wire::Severity;
 
 RecordedSegment::RecordedSegment(const std::string& path)
-    : telemetry_(
-          {.group = "recorded", .max_workers = 3, .instruments = 12, .distributions = 2, .path = path}) {
+    : telemetry_({.group = "recorded",
+                  .max_workers = 3,
+                  .instruments = 12,
+                  .distributions = 4,
+                  .thread_lanes = 1,
+                  .path = path}) {
     describe_group();
     record(2, 1, kDepartedLetters);
     telemetry_.detach();
@@ -51,11 +55,14 @@ void RecordedSegment::record(unsigned seat, std::uint64_t generation, std::uint6
     Gauge gauge(telemetry_, "letters_waiting", "Letters that wait");
     Duration durations(telemetry_, "scoring_duration_seconds", "Time to score a letter");
     Distribution sizes(telemetry_, "letter_bytes", "Size of a letter", "bytes");
+    SignedDistribution skews(telemetry_, "clock_skew_seconds", "How far the sender's clock is ahead",
+                             "seconds");
     counter.add(letters);
     gauge.set(seat + 0.5);
     for (std::uint64_t i = 0; i < 200; ++i) {
         durations.record(std::chrono::microseconds(i * i));
         sizes.record(i * 100);
+        skews.record(static_cast<double>(i) - 50);
     }
     std::thread([counter, sizes]() mutable {  // the lane for other threads
         counter.add(0);

@@ -16,12 +16,12 @@ Q_DECLARE_METATYPE(DamageFunction)
 namespace {
 
 detail::DistributionHead& head_of(Segment& segment, unsigned seat, unsigned entry) {
-    return *reinterpret_cast<detail::DistributionHead*>(segment.lane(seat, LaneKind::owner) +
+    return *reinterpret_cast<detail::DistributionHead*>(segment.lane(seat, 0) +
                                                         segment.entry(entry).head_offset);
 }
 
 detail::DistributionBuckets& buckets_of(Segment& segment, unsigned seat, unsigned entry) {
-    return *reinterpret_cast<detail::DistributionBuckets*>(segment.lane(seat, LaneKind::owner) +
+    return *reinterpret_cast<detail::DistributionBuckets*>(segment.lane(seat, 0) +
                                                            segment.entry(entry).buckets_offset);
 }
 
@@ -48,8 +48,8 @@ void TestVerify::a_segment_in_use_has_no_violation() {
 void TestVerify::a_record_cut_off_by_death_is_no_violation() {
     RecordedSegment segment;
     detail::DistributionHead& head = head_of(segment.segment(), 2, 3);
-    detail::add_exclusively(head.sum_low, 1'000'000'000);  // the sum comes first …
-    segment.segment().seat(2)->activity.sequence |= 1;     // … an activity is half-written …
+    detail::add_alone(head.sum_low, 1'000'000'000);     // the sum comes first …
+    segment.segment().seat(2)->activity.sequence |= 1;  // … an activity is half-written …
     EventRecord* ring =
         reinterpret_cast<EventRecord*>(segment.bytes() + segment.segment().geometry().group_ring_offset);
     ring[1].sequence = 3;  // … and so is an event
@@ -86,7 +86,7 @@ void TestVerify::each_violation_is_found_data() {
         [](Segment& s) { std::memcpy(s.entry(1).name, s.entry(0).name, sizeof s.entry(1).name); });
     row("the name of a counter does not end in _total", [](Segment& s) { s.entry(0).name[3] = '\0'; });
     row("its cell lies beyond those that are taken", [](Segment& s) { s.entry(0).head_offset = 64 * 9; });
-    row("it is taken, though entry 4 is vacant", [](Segment& s) { s.entry(7).state = 2; });
+    row("it is taken, though entry 5 is vacant", [](Segment& s) { s.entry(7).state = 2; });
     row("group: no process has the pid", [](Segment& s) { s.group().arbiter_pid = 1u << 30; });
     row("group: 50 workers are wanted", [](Segment& s) { s.group().target_workers = 50; });
     row("listener 0: its port is 99999", [](Segment& s) { s.group().listeners[0].port = 99999; });
@@ -109,11 +109,16 @@ void TestVerify::each_violation_is_found_data() {
     row("its minimum", [](Segment& s) { head_of(s, 2, 3).inverted_min = ~std::uint64_t{1'000'000'000}; });
     row("its carrying word is", [](Segment& s) { head_of(s, 2, 3).carrying = 7; });
     row("its sum is less than", [](Segment& s) { head_of(s, 2, 3).sum_low = 3; });
-    row("it has a sum, but counts nothing", [](Segment& s) { head_of(s, 1, 3).sum_high = 1000; });
+    row("it has a sum, but counts nothing", [](Segment& s) {
+        s.seat(1)->lanes_touched = 1;
+        head_of(s, 1, 3).sum_high = 1000;
+    });
     row("lies outside its extremes", [](Segment& s) { buckets_of(s, 2, 3).counts[1] = 1; });
     row("its head knows of none", [](Segment& s) { buckets_of(s, 2, 3).carries[4000] = 1; });
+    row("seat 1's lane 2: no thread has had it", [](Segment& s) { *s.lane(1, 2) = std::byte{1}; });
+    row("it uses lanes beyond its 3", [](Segment& s) { s.seat(2)->lanes_claimed = 8; });
     row("there are cells beyond those that are taken",
-        [](Segment& s) { *(s.lane(2, LaneKind::shared) + 700) = std::byte{1}; });
+        [](Segment& s) { *(s.lane(2, 0) + 800) = std::byte{1}; });
 }
 
 void TestVerify::each_violation_is_found() {
