@@ -14,6 +14,8 @@ Figure empty_figure(const wire::Instrument& instrument) {
         case wire::InstrumentKind::counter:
             return {&instrument, std::uint64_t{0}};
         case wire::InstrumentKind::gauge:
+        case wire::InstrumentKind::distinct:
+        case wire::InstrumentKind::heavy_hitters:
             return {&instrument, std::monostate()};
         case wire::InstrumentKind::distribution:
             break;
@@ -38,6 +40,10 @@ void add(Figure& figure, const wire::Sample& sample) {
         if (figure.instrument->kind == wire::InstrumentKind::gauge) add_gauge(figure, gauge->value);
     } else if (const auto* distribution = std::get_if<ExponentialHistogram>(&sample.value)) {
         if (auto* value = std::get_if<ExponentialHistogram>(&figure.value)) value->merge(*distribution);
+    } else if (const auto* distinct = std::get_if<wire::DistinctCount>(&sample.value)) {
+        figure.value = *distinct;
+    } else if (const auto* keys = std::get_if<wire::TopKeys>(&sample.value)) {
+        figure.value = *keys;
     }
 }
 

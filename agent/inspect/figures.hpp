@@ -9,10 +9,13 @@
 
 namespace signalbox::inspect {
 
-/// An instrument's value since the group's creation. A gauge has none where no worker lives.
+/// An instrument's value since the group's creation. A gauge has none where no worker lives; different and
+/// most frequent elements are known of the whole group only.
 struct Figure {
     const wire::Instrument* instrument;
-    std::variant<std::monostate, std::uint64_t, double, sketch::ExponentialHistogram> value;
+    std::variant<std::monostate, std::uint64_t, double, sketch::ExponentialHistogram, wire::DistinctCount,
+                 wire::TopKeys>
+        value;
 };
 
 /// Everything together: counters added, gauges by their aggregation, distributions merged. One for each instrument,

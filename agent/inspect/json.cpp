@@ -35,6 +35,25 @@ void add_distribution(json& object, const ExponentialHistogram& histogram, nanos
     object["p999"] = or_null(histogram.quantile(0.999));
 }
 
+void add_distinct(json& object, const wire::DistinctCount& count) {
+    object["ever"] = count.ever;
+    object["last_hour"] = count.last_hour;
+    object["last_minute"] = count.last_minute;
+    object["relative_standard_error"] = count.relative_standard_error;
+}
+
+void add_top_keys(json& object, const wire::TopKeys& keys) {
+    json entries = json::array();
+    for (const wire::TopKeys::Entry& entry : keys.entries)
+        entries.push_back({{"key", wire::to_utf8(entry.key)},
+                           {"truncated", entry.truncated},
+                           {"count", entry.count},
+                           {"error", entry.error}});
+    object["entries"] = std::move(entries);
+    object["total"] = keys.total;
+    object["missed"] = keys.missed;
+}
+
 json figures_json(const std::vector<Figure>& figures, nanoseconds time) {
     json list = json::array();
     for (const Figure& figure : figures) {
@@ -50,6 +69,10 @@ json figures_json(const std::vector<Figure>& figures, nanoseconds time) {
             object["rate_per_second"] = rate(static_cast<double>(*total), time);
         } else if (const auto* histogram = std::get_if<ExponentialHistogram>(&figure.value)) {
             add_distribution(object, *histogram, time);
+        } else if (const auto* distinct = std::get_if<wire::DistinctCount>(&figure.value)) {
+            add_distinct(object, *distinct);
+        } else if (const auto* keys = std::get_if<wire::TopKeys>(&figure.value)) {
+            add_top_keys(object, *keys);
         } else {
             const auto* value = std::get_if<double>(&figure.value);
             object["value"] = value ? json(*value) : json();

@@ -14,11 +14,14 @@
 //                    "connections", "open_files", "resident_bytes", "activity", "activity_age_seconds",
 //                    "queues": [{"listener", "depth", "capacity", "oldest_seconds", "accepted", "shed"}],
 //                    "figures": …as below, if asked for}],
-//       "figures": [{"name", "kind": "counter" | "gauge" | "distribution", "unit", "labels": {},
+//       "figures": [{"name", "kind": "counter" | "gauge" | "distribution" | "distinct" | "heavy_hitters", "unit",
+//                    "labels": {},
 //                    counter:      "total", "rate_per_second"
 //                    gauge:        "value", null if no worker has it
 //                    distribution: "count", "rate_per_second", "sum", and "mean", "min", "max", "p50", "p90", "p99",
-//                                  "p999": null while it is empty}],
+//                                  "p999": null while it is empty
+//                    distinct:     "ever", "last_hour", "last_minute", "relative_standard_error"
+//                    heavy_hitters: "entries": [{"key", "truncated", "count", "error"}], "total", "missed"}],
 //       "events": [{"time", "seconds_before_end", "severity", "slot": null for the arbiter's, "pid", "generation",
 //                   "name", "text"}],
 //       "faults": ["seat 3: …"]                   damaged, and left out

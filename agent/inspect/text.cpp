@@ -181,10 +181,41 @@ void add_distributions(std::string& out, const std::vector<Figure>& figures, nan
     }
 }
 
+void add_distincts(std::string& out, const std::vector<Figure>& figures) {
+    Table table(
+        {{"DIFFERENT"}, {"EVER", kRight}, {"LAST HOUR", kRight}, {"LAST MINUTE", kRight}, {"ERROR", kRight}});
+    bool any = false;
+    for (const Figure& figure : figures)
+        if (const auto* count = std::get_if<wire::DistinctCount>(&figure.value)) {
+            table.add({text::fitted(name_of(*figure.instrument), 48), plain_number(count->ever),
+                       plain_number(count->last_hour), plain_number(count->last_minute),
+                       fmt::format("±{:.1f} %", 100 * count->relative_standard_error)});
+            any = true;
+        }
+    if (any) out += '\n' + table.to_string();
+}
+
+void add_top_keys(std::string& out, const std::vector<Figure>& figures) {
+    constexpr std::size_t kMost = 10;
+    for (const Figure& figure : figures) {
+        const auto* keys = std::get_if<wire::TopKeys>(&figure.value);
+        if (!keys) continue;
+        out += fmt::format("\nMOST FREQUENT of {}, {} in all\n",
+                           text::fitted(name_of(*figure.instrument), 60), keys->total);
+        for (std::size_t i = 0; i < std::min(kMost, keys->entries.size()); ++i) {
+            const wire::TopKeys::Entry& entry = keys->entries[i];
+            out += fmt::format("{:>13} -{:<9} {}{}\n", entry.count, entry.error, text::escaped(entry.key),
+                               entry.truncated ? "…" : "");
+        }
+    }
+}
+
 void add_figures(std::string& out, const std::vector<Figure>& figures, nanoseconds time) {
     add_counters(out, figures, time);
     add_gauges(out, figures);
     add_distributions(out, figures, time);
+    add_distincts(out, figures);
+    add_top_keys(out, figures);
 }
 
 void add_worker_figures(std::string& out, const Report& report) {

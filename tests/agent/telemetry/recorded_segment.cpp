@@ -8,6 +8,8 @@
 #include "agent/telemetry/event_ring.hpp"
 #include "agent/telemetry/retire.hpp"
 #include "agent/telemetry/seat.hpp"
+#include "signalbox/distinct.hpp"
+#include "signalbox/heavy_hitters.hpp"
 #include "tests/agent/telemetry/totals.hpp"
 
 namespace signalbox::tests {
@@ -57,11 +59,15 @@ void RecordedSegment::record(unsigned seat, std::uint64_t generation, std::uint6
     Distribution sizes(telemetry_, "letter_bytes", "Size of a letter", "bytes");
     SignedDistribution skews(telemetry_, "clock_skew_seconds", "How far the sender's clock is ahead",
                              "seconds");
+    Distinct senders(telemetry_, "senders", "Different senders", 10);
+    HeavyHitters domains(telemetry_, "domains", "The most frequent domains");
     counter.add(letters);
     gauge.set(seat + 0.5);
     for (std::uint64_t i = 0; i < 200; ++i) {
         durations.record(std::chrono::microseconds(i * i));
         sizes.record(i * 100);
+        senders.add(fmt::format("{}@example.org", seat * 1000 + i));
+        domains.add(fmt::format("{}.example", i % 7));
         skews.record(static_cast<double>(i) - 50);
     }
     std::thread([counter, sizes]() mutable {  // the lane for other threads

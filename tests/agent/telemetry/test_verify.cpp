@@ -85,8 +85,8 @@ void TestVerify::each_violation_is_found_data() {
     row("an earlier entry of its name is of another kind",
         [](Segment& s) { std::memcpy(s.entry(1).name, s.entry(0).name, sizeof s.entry(1).name); });
     row("the name of a counter does not end in _total", [](Segment& s) { s.entry(0).name[3] = '\0'; });
-    row("its cell lies beyond those that are taken", [](Segment& s) { s.entry(0).head_offset = 64 * 9; });
-    row("it is taken, though entry 5 is vacant", [](Segment& s) { s.entry(7).state = 2; });
+    row("its cell lies beyond those that are taken", [](Segment& s) { s.entry(0).head_offset = 4000; });
+    row("it is taken, though entry 7 is vacant", [](Segment& s) { s.entry(9).state = 2; });
     row("group: no process has the pid", [](Segment& s) { s.group().arbiter_pid = 1u << 30; });
     row("group: 50 workers are wanted", [](Segment& s) { s.group().target_workers = 50; });
     row("listener 0: its port is 99999", [](Segment& s) { s.group().listeners[0].port = 99999; });
