@@ -4,6 +4,7 @@
 
 #include <charconv>
 #include <cstring>
+#include <optional>
 #include <stdexcept>
 
 #include "agent/black_box.hpp"
@@ -61,6 +62,8 @@ struct Group::Impl {
     std::shared_ptr<server::ServerMetrics> metrics;
     std::vector<std::shared_ptr<server::HttpListener>> listeners;
     std::vector<std::function<void(unsigned)>> after_fork;
+    std::function<std::vector<std::unique_ptr<LogSink>>(unsigned)> log_sinks;
+    LogWriterOptions log_options;
     service::ServiceConfig service;
 };
 
@@ -96,6 +99,12 @@ void Group::Impl::tell_where_the_segment_is() {
         journal.say(wire::Severity::info, "segment_opened", fmt::format("The segment is {}.", box.path()));
 }
 
+void Group::log_to(std::function<std::vector<std::unique_ptr<LogSink>>(unsigned slot)> sinks,
+                   LogWriterOptions options) {
+    impl_->log_sinks = std::move(sinks);
+    impl_->log_options = options;
+}
+
 /// Lets readers of the segment know what is listened on.
 void Group::Impl::publish(const server::HttpListener& listener) {
     telemetry::Group& group = telemetry.segment().group();
@@ -110,6 +119,8 @@ void Group::Impl::publish(const server::HttpListener& listener) {
 }
 
 int Group::Impl::serve(telemetry::SeatWriter& seat, std::function<void()> notify) {
+    std::optional<LogWriter> log;
+    if (log_sinks) log.emplace(telemetry, log_sinks(seat.slot()), log_options);
     for (const auto& function : after_fork)
         function(seat.slot());
     server::WorkerConfig config;

@@ -1,6 +1,7 @@
 #include "agent/inspect/json.hpp"
 
 #include "common/wire/names.hpp"
+#include "common/wire/readable.hpp"
 #include "common/wire/utf8.hpp"
 
 namespace signalbox::inspect {

@@ -44,6 +44,8 @@ void add_events(const SegmentView& view, const ReportOptions& options, Report& r
     for (unsigned seat = 0; seat < view.geometry().seat_count; ++seat) {
         next = 0;
         view.read_seat_events(seat, next, raw);
+        next = 0;
+        view.read_seat_actions(seat, next, raw);
         const bool arbiter = seat + 1 == view.geometry().seat_count;
         take(arbiter ? std::nullopt : std::optional(seat / 2));
     }

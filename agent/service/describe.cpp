@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "agent/service/backlog.hpp"
+#include "common/wire/event_json.hpp"
 #include "common/wire/names.hpp"
+#include "common/wire/readable.hpp"
 #include "common/wire/utf8.hpp"
 
 namespace signalbox::service {
@@ -82,17 +84,8 @@ json describe_instruments(const Catalogue& catalogue) {
 json describe_events(const EventLog& log, std::size_t limit) {
     json events = json::array();
     const auto& retained = log.retained();
-    for (std::size_t i = retained.size() - std::min(limit, retained.size()); i < retained.size(); ++i) {
-        const wire::Event& event = retained[i];
-        events.push_back({{"sequence", event.sequence},
-                          {"time", wire::time_text(event.time)},
-                          {"severity", wire::severity_name(event.severity)},
-                          {"slot", event.slot == wire::Event::kGroup ? json() : json(event.slot)},
-                          {"generation", event.generation},
-                          {"pid", event.pid},
-                          {"name", wire::to_utf8(event.name)},
-                          {"text", wire::to_utf8(event.text)}});
-    }
+    for (std::size_t i = retained.size() - std::min(limit, retained.size()); i < retained.size(); ++i)
+        events.push_back(json(wire::event_json(retained[i])));
     return {{"events", std::move(events)}, {"lost", log.lost()}};
 }
 

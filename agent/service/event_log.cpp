@@ -49,10 +49,22 @@ wire::Events EventLog::poll() {
     std::stable_sort(found.begin(), found.end(),
                      [](const Found& a, const Found& b) { return a.raw.monotonic_ns < b.raw.monotonic_ns; });
     fresh.events.reserve(found.size());
-    for (Found& event : found)
-        fresh.events.push_back({++sequence_, view_.wall_time(event.raw.monotonic_ns), event.raw.severity,
-                                event.slot, event.raw.generation, event.raw.pid, std::move(event.raw.name),
-                                std::move(event.raw.text)});
+    for (Found& event : found) {
+        telemetry::RawEvent& raw = event.raw;
+        fresh.events.push_back(
+            {.sequence = ++sequence_,
+             .time = view_.wall_time(raw.monotonic_ns),
+             .severity = raw.severity,
+             .slot = event.slot,
+             .generation = raw.generation,
+             .pid = raw.pid,
+             .name = std::move(raw.name),
+             .text = std::move(raw.text),
+             .kind = raw.kind,
+             .duration = wire::nanoseconds(std::min<std::uint64_t>(raw.duration_ns, INT64_MAX)),
+             .fields = std::move(raw.fields),
+             .cut = raw.cut});
+    }
     retained_.insert(retained_.end(), fresh.events.begin(), fresh.events.end());
     while (retained_.size() > kRetained)
         retained_.pop_front();

@@ -1,6 +1,6 @@
-// The events of all rings (the group's and every seat's) as one list in the order of time, the newest 1,000
-// retained. What readers leave out because
-// it is damaged is told among them, once.
+// The events of all event rings (the group's and every seat's) as one list in the order of time, the newest
+// 1,000 retained. The chatter of the action rings stays where it is. What readers leave out
+// because it is damaged is told among them, once.
 #pragma once
 
 #include <cstdint>

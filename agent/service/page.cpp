@@ -8,6 +8,7 @@
 
 #include "agent/service/backlog.hpp"
 #include "common/wire/names.hpp"
+#include "common/wire/readable.hpp"
 #include "common/wire/utf8.hpp"
 
 namespace signalbox::service {
@@ -180,7 +181,7 @@ void events(Out out, const EventLog& log) {
             wire::time_text(event->time), wire::severity_name(event->severity),
             wire::severity_name(event->severity),
             event->slot == wire::Event::kGroup ? "group" : std::to_string(event->slot),
-            html_escaped(event->name), html_escaped(event->text));
+            html_escaped(event->name), html_escaped(wire::event_in_words(*event)));
     end_table(out);
 }
 

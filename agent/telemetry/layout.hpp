@@ -1,4 +1,4 @@
-// The segment's layout, version 2: what lies where in the shared memory. This header is the definition.
+// The segment's layout, version 3: what lies where in the shared memory. This header is the definition.
 //
 //     Header                one page: magic, version, geometry, identity; then the counters of what is taken
 //     DirectoryEntry[ ]     append-only descriptors; an instrument has the same cells in every lane
@@ -6,7 +6,7 @@
 //     EventRecord[ ]        the group's event ring
 //     retired lane × 2      what departed workers did; see `Header::retired`
 //     retired registers     likewise, of Distincts
-//     Seat[ ]               per seat: Seat page(s), event ring, lanes, registers
+//     Seat[ ]               per seat: Seat page(s), event ring, action ring, lanes, registers
 //
 // A lane is a copy of all cells: heads (words of counters and gauges, heads of distributions), then the rings
 // of samples, then the buckets, then the tables of heavy hitters. The process' first thread has the first lane, up to `lane_count` - 2 more
@@ -29,14 +29,15 @@
 namespace signalbox::telemetry {
 
 inline constexpr char kMagic[8] = {'S', 'I', 'G', 'N', 'L', 'B', 'O', 'X'};
-inline constexpr std::uint32_t kLayoutVersion = 2;
+inline constexpr std::uint32_t kLayoutVersion = 3;
 inline constexpr std::size_t kPage = 4096;
 
 inline constexpr std::uint32_t kMaxSlots = 1000;
 inline constexpr std::uint32_t kMaxInstruments = 65536;
 inline constexpr std::uint32_t kMaxLanes = 32;
 inline constexpr std::uint32_t kMaxListeners = 8;
-inline constexpr std::uint32_t kEventRingRecords = 256;  // a power of two
+inline constexpr std::uint32_t kEventRingRecords = 256;    // a power of two
+inline constexpr std::uint32_t kActionRingRecords = 1024;  // a power of two
 
 using AtomicWord = std::atomic<std::uint64_t>;
 using AtomicHalf = std::atomic<std::uint32_t>;
@@ -60,7 +61,8 @@ struct Geometry {
     std::uint64_t retired_registers_offset = 0;
     std::uint64_t seats_offset = 0;
     std::uint64_t seat_stride = 0;
-    std::uint64_t seat_ring_offset = 0;       ///< within a seat
+    std::uint64_t seat_ring_offset = 0;       ///< within a seat: events
+    std::uint64_t seat_actions_offset = 0;    ///< within a seat: the ring of actions and chatter
     std::uint64_t seat_lanes_offset = 0;      ///< within a seat, of its first lane
     std::uint64_t seat_registers_offset = 0;  ///< within a seat
     std::uint64_t total_bytes = 0;
@@ -189,7 +191,8 @@ struct Seat {
     AtomicHalf registers_touched;  ///< 0: nor the registers
     alignas(64) ActivityRecord activity;
     QueueRecord queues[kMaxListeners];
-    alignas(64) AtomicWord ring_head;  ///< of the seat's event ring; records written or claimed so far
+    alignas(64) AtomicWord ring_head;    ///< of the seat's event ring; records written or claimed so far
+    alignas(64) AtomicWord action_head;  ///< of its action ring
 };
 static_assert(sizeof(Seat) <= kPage);
 
@@ -215,16 +218,22 @@ struct Group {
 };
 static_assert(sizeof(Group) <= kPage);
 
-/// An event. `sequence` is 2n + 1 while the n-th record of the ring is written and 2n + 2 when it is whole; a
-/// writer that dies in between leaves it odd, and readers skip it.
+/// An event, or an action's begin or end. `sequence` is 2n + 1 while the n-th record of the ring is written and
+/// 2n + 2 when it is whole; a writer that dies in between leaves it odd, and readers skip it.
+///
+/// A seat has two rings of these, so that chatter does not wash away what matters: `begin`, `success` and what
+/// is of severity debug goes to the action ring; failures, exceptions and the rest go to the event ring.
 struct EventRecord {
     AtomicWord sequence;
     AtomicWord monotonic_ns;
     AtomicWord generation;
+    AtomicWord duration_ns;  ///< of an action that has ended
     AtomicHalf pid;
-    AtomicHalf severity_and_sizes;         ///< severity | name bytes << 8 | text bytes << 16
-    std::atomic<std::uint64_t> bytes[28];  ///< the name, then the text: 224 bytes of UTF-8
+    AtomicHalf action;                     ///< ties begin to end, within a generation; 0: none
+    AtomicHalf nature;                     ///< severity | wire::EventKind << 8 | 1 << 16 if something was cut
+    AtomicHalf sizes;                      ///< name bytes | text bytes << 8 | field bytes << 20
+    std::atomic<std::uint64_t> bytes[42];  ///< name, text, fields (see detail/field_buffer.hpp): 336 bytes
 };
-static_assert(sizeof(EventRecord) == 256);
+static_assert(sizeof(EventRecord) == 384);
 
 }  // namespace signalbox::telemetry

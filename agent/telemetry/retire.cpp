@@ -70,14 +70,13 @@ void fold_registers(Segment& segment, unsigned seat) {
     }
 }
 
-/// Back to the state of zeroed memory, but for the ring, which goes on.
+/// Back to the state of zeroed memory, but for the rings, which go on.
 void vacate(Seat& seat) {
-    const std::uint64_t ring_head = seat.ring_head.load(std::memory_order_relaxed);
     seat.pid.store(0, std::memory_order_release);
     auto* words = reinterpret_cast<AtomicWord*>(&seat);
     for (std::size_t i = 0; i < sizeof(Seat) / sizeof(AtomicWord); ++i)
-        if (&words[i] != &seat.ring_head) words[i].store(0, std::memory_order_relaxed);
-    seat.ring_head.store(ring_head, std::memory_order_release);
+        if (&words[i] != &seat.ring_head && &words[i] != &seat.action_head)
+            words[i].store(0, std::memory_order_relaxed);
 }
 
 }  // namespace

@@ -31,7 +31,7 @@ struct RetiredWord {
 static_assert(2 * kMaxSlots <= 0x7ff, "the arbiter's seat is the last");
 
 /// Adds the cells of `seat`, whose process is gone, to the retired totals and empties the seat for the next
-/// one; its event ring stays, with the last words of the departed. The arbiter only.
+/// one; its rings stay, with the last words of the departed. The arbiter only.
 void retire_seat(Segment& segment, unsigned seat);
 
 }  // namespace signalbox::telemetry

@@ -62,8 +62,9 @@ QueueRecord& SeatWriter::queue(unsigned index) {
 }
 
 void SeatWriter::log(wire::Severity severity, std::string_view name, std::string_view text) {
-    segment_.seat_ring(index_).append(monotonic_ns(), static_cast<std::uint32_t>(::getpid()), generation_,
-                                      severity, name, text);
+    const EventRing ring = is_chatter(wire::EventKind::event, severity) ? segment_.seat_actions(index_)
+                                                                        : segment_.seat_ring(index_);
+    ring.append(monotonic_ns(), static_cast<std::uint32_t>(::getpid()), generation_, severity, name, text);
 }
 
 }  // namespace signalbox::telemetry

@@ -59,8 +59,8 @@ public:
     /// event loop.
     QueueRecord& queue(unsigned index);
 
-    /// Appends to the seat's ring. Any thread of the process. `text` is cut so that name and text fit 224
-    /// bytes.
+    /// Appends to the seat's event ring; what is of severity debug, to its action ring. Any thread of the
+    /// process. `text` is cut so that name and text fit 336 bytes.
     void log(wire::Severity severity, std::string_view name, std::string_view text);
 
     /// What other workers show, for load-aware accepting. Bounds are checked; the values are anybody's.

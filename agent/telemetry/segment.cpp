@@ -66,7 +66,8 @@ Geometry lay_out(const TelemetryOptions& options) {
     g.retired_offset = take(2 * lane_bytes);
     g.retired_registers_offset = take(registers_bytes);
     g.seat_ring_offset = round_up(sizeof(Seat));
-    g.seat_lanes_offset = g.seat_ring_offset + round_up(ring_bytes);
+    g.seat_actions_offset = g.seat_ring_offset + round_up(ring_bytes);
+    g.seat_lanes_offset = g.seat_actions_offset + round_up(kActionRingRecords * sizeof(EventRecord));
     g.seat_registers_offset = g.seat_lanes_offset + g.lane_count * lane_bytes;
     g.seat_stride = g.seat_registers_offset + registers_bytes;
     g.seats_offset = take(g.seat_stride * g.seat_count);
@@ -169,12 +170,19 @@ Seat* Segment::seat(unsigned index) const {
 }
 
 EventRing Segment::group_ring() const {
-    return {at<EventRecord>(geometry_.group_ring_offset), group().ring_head};
+    return {at<EventRecord>(geometry_.group_ring_offset), kEventRingRecords, group().ring_head};
 }
 
 EventRing Segment::seat_ring(unsigned index) const {
     const std::uint64_t start = geometry_.seats_offset + index * geometry_.seat_stride;
-    return {at<EventRecord>(start + geometry_.seat_ring_offset), at<Seat>(start)->ring_head};
+    return {at<EventRecord>(start + geometry_.seat_ring_offset), kEventRingRecords,
+            at<Seat>(start)->ring_head};
+}
+
+EventRing Segment::seat_actions(unsigned index) const {
+    const std::uint64_t start = geometry_.seats_offset + index * geometry_.seat_stride;
+    return {at<EventRecord>(start + geometry_.seat_actions_offset), kActionRingRecords,
+            at<Seat>(start)->action_head};
 }
 
 std::byte* Segment::lane(unsigned seat, unsigned index) const {

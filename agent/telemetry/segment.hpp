@@ -36,6 +36,7 @@ public:
     /// Null if there is no such seat.
     Seat* seat(unsigned index) const;
     EventRing seat_ring(unsigned index) const;
+    EventRing seat_actions(unsigned index) const;
     /// `index` < geometry().lane_count; the last one is shared.
     std::byte* lane(unsigned seat, unsigned index) const;
     std::byte* retired_lane(unsigned which) const;

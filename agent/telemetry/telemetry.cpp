@@ -6,6 +6,7 @@
 #include "agent/telemetry/attachment.hpp"
 #include "agent/telemetry/directory.hpp"
 #include "agent/telemetry/distinct_windows.hpp"
+#include "agent/telemetry/event_source.hpp"
 #include "agent/telemetry/seat.hpp"
 #include "agent/telemetry/segment.hpp"
 
@@ -13,7 +14,9 @@ namespace signalbox {
 
 using telemetry::register_instrument;
 
-Telemetry::Telemetry(TelemetryOptions options) : segment_(std::make_unique<telemetry::Segment>(options)) {
+Telemetry::Telemetry(TelemetryOptions options)
+    : segment_(std::make_unique<telemetry::Segment>(options)),
+      events_(std::make_unique<telemetry::EventSource>(*this)) {
     detail::calibrate_section_clock();
 }
 
@@ -28,10 +31,12 @@ void Telemetry::attach(unsigned index) {
     detail::attach_process({segment_->lane(index, 0), segment_->geometry().lane_bytes,
                             segment_->geometry().lane_count, &seat->lanes_claimed, &seat->lanes_touched,
                             segment_->registers(index), &seat->registers_touched});
+    events_->attach(index);
 }
 
 void Telemetry::detach() {
     detail::attach_process({});
+    events_->detach();
 }
 
 namespace {

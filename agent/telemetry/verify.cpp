@@ -44,6 +44,7 @@ void verify_geometry(const Geometry& g, Violations& violations) {
                     violations);
     verify_disjoint({{"a seat's record", 0, sizeof(Seat)},
                      {"its events", g.seat_ring_offset, kRingBytes},
+                     {"its actions", g.seat_actions_offset, kActionRingRecords * sizeof(EventRecord)},
                      {"its lanes", g.seat_lanes_offset, lanes},
                      {"its registers", g.seat_registers_offset, g.registers_bytes}},
                     violations);
@@ -180,20 +181,21 @@ void verify_seats(const SegmentView& view, Violations& violations) {
     }
 }
 
-void verify_ring(const EventRecord* records, std::uint64_t head, const std::string& whose, Writers writers,
+void verify_ring(const EventRingView& ring, const std::string& whose, Writers writers,
                  Violations& violations) {
-    for (std::uint32_t i = 0; i < kEventRingRecords; ++i) {
-        const EventRecord& record = records[i];
+    const std::uint64_t head = ring.head.load(std::memory_order_acquire);
+    for (std::uint32_t i = 0; i < ring.size; ++i) {
+        const EventRecord& record = ring.records[i];
         const std::uint64_t sequence = record.sequence.load(std::memory_order_acquire);
         if (sequence == 0) continue;
         const std::uint64_t number = (sequence - 1) / 2;
-        const bool plausible = number % kEventRingRecords == i && (writers == Writers::busy || number < head);
+        const bool plausible = number % ring.size == i && (writers == Writers::busy || number < head);
         violations.expect(plausible,
                           fmt::format("{}: record {} has the sequence number {}", whose, i, sequence));
         if (!plausible || sequence % 2 != 0) continue;
-        const std::uint32_t sizes = record.severity_and_sizes.load(relaxed);
-        const std::uint32_t severity = sizes & 0xff;
-        const std::uint32_t bytes = (sizes >> 8 & 0xff) + (sizes >> 16);
+        const std::uint32_t severity = record.nature.load(relaxed) & 0xff;
+        const std::uint32_t sizes = record.sizes.load(relaxed);
+        const std::uint32_t bytes = (sizes & 0xff) + (sizes >> 8 & 0xfff) + (sizes >> 20);
         std::atomic_thread_fence(std::memory_order_acquire);
         if (record.sequence.load(relaxed) != sequence) continue;
         violations.expect(severity >= 1 && severity <= 4,
@@ -204,10 +206,11 @@ void verify_ring(const EventRecord* records, std::uint64_t head, const std::stri
 }
 
 void verify_rings(const SegmentView& view, Writers writers, Violations& violations) {
-    verify_ring(view.group_ring(), view.group_ring_head(), "the group's events", writers, violations);
-    for (unsigned i = 0; i < view.geometry().seat_count; ++i)
-        verify_ring(view.seat_ring(i), view.seat(i).ring_head.load(std::memory_order_acquire),
-                    fmt::format("seat {}'s events", i), writers, violations);
+    verify_ring(view.group_ring(), "the group's events", writers, violations);
+    for (unsigned i = 0; i < view.geometry().seat_count; ++i) {
+        verify_ring(view.seat_ring(i), fmt::format("seat {}'s events", i), writers, violations);
+        verify_ring(view.seat_actions(i), fmt::format("seat {}'s actions", i), writers, violations);
+    }
 }
 
 }  // namespace

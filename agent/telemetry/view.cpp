@@ -33,6 +33,7 @@ bool fits(std::uint64_t offset, std::uint64_t bytes, std::uint64_t total) {
 
 void validate(const Geometry& g, std::uint64_t file_bytes) {
     constexpr std::uint64_t ring_bytes = kEventRingRecords * sizeof(EventRecord);
+    constexpr std::uint64_t actions_bytes = kActionRingRecords * sizeof(EventRecord);
     const std::uint64_t retired = 2 * std::uint64_t{g.lane_bytes};
     const std::uint64_t registers = g.registers_bytes;
     const std::uint64_t lanes = g.lane_count * std::uint64_t{g.lane_bytes};
@@ -57,6 +58,7 @@ void validate(const Geometry& g, std::uint64_t file_bytes) {
         fits(g.retired_registers_offset, registers, g.total_bytes) &&
         fits(g.seat_registers_offset, registers, g.seat_stride) &&
         fits(g.seat_ring_offset, ring_bytes, g.seat_stride) &&
+        fits(g.seat_actions_offset, actions_bytes, g.seat_stride) &&
         fits(g.seat_lanes_offset, lanes, g.seat_stride) && g.seat_stride % kPage == 0 &&
         g.seat_stride <= g.total_bytes && fits(g.seats_offset, g.seat_stride * g.seat_count, g.total_bytes);
     if (!sane)
@@ -301,8 +303,19 @@ const std::byte* SegmentView::retired_lane(unsigned which) const {
     return image_.data() + geometry_.retired_offset + std::uint64_t{which & 1} * geometry_.lane_bytes;
 }
 
-std::uint64_t SegmentView::group_ring_head() const {
-    return at<Group>(geometry_.group_offset)->ring_head.load(std::memory_order_acquire);
+EventRingView SegmentView::group_ring() const {
+    return {at<EventRecord>(geometry_.group_ring_offset), kEventRingRecords,
+            at<Group>(geometry_.group_offset)->ring_head};
+}
+
+EventRingView SegmentView::seat_ring(unsigned index) const {
+    return {at<EventRecord>(seat_offset(index) + geometry_.seat_ring_offset), kEventRingRecords,
+            seat(index).ring_head};
+}
+
+EventRingView SegmentView::seat_actions(unsigned index) const {
+    return {at<EventRecord>(seat_offset(index) + geometry_.seat_actions_offset), kActionRingRecords,
+            seat(index).action_head};
 }
 
 const std::byte* SegmentView::registers(unsigned seat) const {
@@ -314,14 +327,21 @@ const std::byte* SegmentView::retired_registers() const {
 }
 
 std::uint64_t SegmentView::read_group_events(std::uint64_t& next, std::vector<RawEvent>& out) const {
-    return read_events(group_ring(), at<Group>(geometry_.group_offset)->ring_head, next, out, is_still());
+    return read_events(group_ring(), next, out, is_still());
 }
 
 std::uint64_t SegmentView::read_seat_events(unsigned index, std::uint64_t& next,
                                             std::vector<RawEvent>& out) const {
-    const Seat& seat = this->seat(index);
-    const bool writer_is_gone = is_still() || seat.pid.load(std::memory_order_acquire) == 0;
-    return read_events(seat_ring(index), seat.ring_head, next, out, writer_is_gone);
+    return read_events(seat_ring(index), next, out, writer_is_gone(index));
+}
+
+std::uint64_t SegmentView::read_seat_actions(unsigned index, std::uint64_t& next,
+                                             std::vector<RawEvent>& out) const {
+    return read_events(seat_actions(index), next, out, writer_is_gone(index));
+}
+
+bool SegmentView::writer_is_gone(unsigned index) const {
+    return is_still() || seat(index).pid.load(std::memory_order_acquire) == 0;
 }
 
 }  // namespace signalbox::telemetry

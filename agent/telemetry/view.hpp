@@ -98,15 +98,15 @@ public:
     const std::byte* registers(unsigned seat) const;
     const std::byte* retired_registers() const;
 
-    const EventRecord* group_ring() const { return at<EventRecord>(geometry_.group_ring_offset); }
-    std::uint64_t group_ring_head() const;
-    const EventRecord* seat_ring(unsigned index) const {
-        return at<EventRecord>(seat_offset(index) + geometry_.seat_ring_offset);
-    }
+    EventRingView group_ring() const;
+    EventRingView seat_ring(unsigned index) const;
+    EventRingView seat_actions(unsigned index) const;
 
-    /// As read_events(), of the group's ring or a seat's.
+    /// As read_events(), of the group's ring or one of a seat's. An action of a dead process that has a
+    /// `begin` in its action ring and an end in neither was under way when the process died.
     std::uint64_t read_group_events(std::uint64_t& next, std::vector<RawEvent>& out) const;
     std::uint64_t read_seat_events(unsigned seat, std::uint64_t& next, std::vector<RawEvent>& out) const;
+    std::uint64_t read_seat_actions(unsigned seat, std::uint64_t& next, std::vector<RawEvent>& out) const;
 
 private:
     template <class T>
@@ -118,6 +118,7 @@ private:
     }
     void read(int descriptor);
     void copy_consistently(int descriptor);
+    bool writer_is_gone(unsigned seat) const;
     const DirectoryEntry* raw_entry(std::uint32_t index) const;
     wire::Worker worker(unsigned seat_index, std::uint64_t now) const;
 

@@ -12,9 +12,9 @@ using Table = SpaceSavingTable;
 constexpr auto relaxed = std::memory_order_relaxed;
 constexpr auto acquire = std::memory_order_acquire;
 
-/// How often a set that changes under the reader is read again. A replacement takes 20 ns and a set sees one
-/// every microsecond at most, so that more than a few times means a writer that died or stopped in the
-/// middle.
+/// How often a set that changes under the reader is read again. A replacement takes some 15 ns, and a set sees
+/// few in a microsecond, so that more than a few times means a writer that died or stopped in the middle, or
+/// keys that crowd into one set.
 constexpr int kAttempts = 50;
 
 struct Counter {

@@ -16,7 +16,8 @@
 // count and its error; of a set's entries the kWays largest stay, and the largest that goes bounds what is
 // unlisted from then on. By induction over merges, with m = unlisted[s], the kept entries of set s satisfy
 // sum(count - m) <= load(s) - kWays * m. So m <= load(s) / kWays, with load(s) the weight of all keys of the
-// set in all the streams together: merging costs nothing of a single table's guarantee.
+// set in all the streams together: merging costs nothing of a single table's guarantee. (A set with a counter
+// that lost its key has a larger m, the count of that one.)
 #pragma once
 
 #include <cstdint>
@@ -63,7 +64,7 @@ struct HeavyHitters {
 
 /// What `table` holds, from any thread or process and at any time. What it says was true at some moment
 /// during the call, for each key at its own. A counter whose writer was killed while it changed hands, or
-/// whose bytes make no sense, gives no entry; its count still bounds what is unlisted. Takes 20 µs.
+/// whose bytes make no sense, gives no entry; its count still bounds what is unlisted. Takes 30 µs.
 HeavyHitters read(const SpaceSavingTable& table);
 
 /// Makes `table` hold what `from` says, for whoever may add() to it: read() then gives the same entries and

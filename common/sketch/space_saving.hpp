@@ -71,14 +71,14 @@ struct SpaceSavingTable {
     Guide guides[kSets];
     /// Weight that is part of the total though no counter holds it, modulo 2^64; see store().
     Word uncounted;
-    /// Weight that add_shared() could not add: every bound above is short of at most this.
+    /// Weight that add_shared() could not add: what is said of a key may be too low by at most this.
     Word missed;
 };
 static_assert(std::is_standard_layout_v<SpaceSavingTable> && sizeof(SpaceSavingTable) <= 48 * 1024);
 
 /// Adds `amount` to `key`. Only for the one thread that owns `table`. Never blocks, allocates or fails.
-/// Cost at 3.7 GHz for keys of 14 bytes, hash included: 6 ns if the key has a counter, 14 if not; 13 in the mean of
-/// Zipf(1.1) over a million keys, of which four in ten have none.
+/// Cost at 3.7 GHz for keys of 14 bytes, hash included: 6 ns if the key has a counter, 14 if not; 13 in the
+/// mean of Zipf(1.1) over a million keys, of which four in ten have none.
 void add(SpaceSavingTable& table, std::string_view key, std::uint64_t amount = 1) noexcept;
 
 /// The same for a table that several threads write, all of them through this. A thread holds its key's set

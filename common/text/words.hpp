@@ -1,17 +1,16 @@
-// What people read: units, tables, and text from outside that cannot harm a terminal.
+// What people read: tables, and with them the words of common/wire/readable.hpp.
 #pragma once
 
-#include <chrono>
-#include <cstdint>
 #include <string>
-#include <string_view>
 #include <vector>
+
+#include "common/wire/readable.hpp"
 
 namespace signalbox::text {
 
-/// Control characters, bidirectional overrides and bytes that are not UTF-8 become escapes like \n, \x1b or
-/// \u202e.
-std::string escaped(std::string_view text);
+using wire::bytes_in_words;
+using wire::duration_in_words;
+using wire::escaped;
 
 /// `text`, which must be escaped, cut to at most `columns` terminal cells; what was cut shows as "…". East Asian
 /// characters take two cells; whatever may take two counts as two.
@@ -20,12 +19,6 @@ std::string fitted(std::string_view text, std::size_t columns);
 /// `text`, which must be escaped, as lines of at most `columns` cells, broken at spaces where possible; all but the
 /// first are indented.
 std::string folded(std::string_view text, std::size_t columns, std::size_t indent);
-
-/// "512 B", "1.5 KiB", "96 MiB"
-std::string bytes_in_words(double bytes);
-
-/// "250 µs", "12 ms", "1.5 s", "3 min 4 s", "2 h 5 min", "4 d 3 h"
-std::string duration_in_words(std::chrono::nanoseconds length);
 
 /// Columns two spaces apart; one that holds only numbers and units is aligned to the right.
 class Table {

@@ -177,6 +177,51 @@ void series_fields(Io& io, SeriesT& series) {
     io.list(series.samples, 2, [&io](auto& sample) { sample_fields(io, sample); });
 }
 
+/// A boolean's type says its value.
+enum class FieldType : std::uint8_t { text = 1, integer = 2, real = 3, no = 4, yes = 5 };
+
+void field_value(Writer& io, const Field& field) {
+    const auto type = [&io](FieldType is) { io.byte(static_cast<std::uint8_t>(is)); };
+    if (const auto* text = std::get_if<std::string>(&field.value)) {
+        type(FieldType::text);
+        io.text(*text, kMaxTextBytes);
+    } else if (const auto* integer = std::get_if<std::int64_t>(&field.value)) {
+        type(FieldType::integer);
+        io.signed_number(*integer);
+    } else if (const auto* real = std::get_if<double>(&field.value)) {
+        type(FieldType::real);
+        io.real(*real);
+    } else {
+        type(std::get<bool>(field.value) ? FieldType::yes : FieldType::no);
+    }
+}
+
+void field_value(Reader& io, Field& field) {
+    FieldType type{};
+    io.enumerator(type, FieldType::text, FieldType::yes);
+    switch (type) {
+        case FieldType::text:
+            return io.text(field.value.emplace<std::string>(), kMaxTextBytes);
+        case FieldType::integer:
+            return io.signed_number(field.value.emplace<std::int64_t>());
+        case FieldType::real:
+            return io.real(field.value.emplace<double>());
+        case FieldType::no:
+        case FieldType::yes:
+            field.value = type == FieldType::yes;
+    }
+}
+
+void event_flags(Writer& io, bool cut) {
+    io.byte(cut ? 1 : 0);
+}
+void event_flags(Reader& io, bool& cut) {
+    const std::size_t start = io.offset();
+    const std::uint8_t read = io.byte();
+    if (read > 1) Reader::fail(start, "unknown flags of an event");
+    cut = read == 1;
+}
+
 template <typename Io, typename EventT>
 void event_fields(Io& io, EventT& event) {
     io.number(event.sequence);
@@ -187,6 +232,13 @@ void event_fields(Io& io, EventT& event) {
     io.number(event.pid);
     io.text(event.name, kMaxNameBytes);
     io.text(event.text, kMaxTextBytes);
+    io.enumerator(event.kind, EventKind::event, EventKind::exception);
+    event_flags(io, event.cut);
+    duration(io, event.duration);
+    io.list(event.fields, 2, [&io](auto& field) {
+        io.text(field.name, kMaxNameBytes);
+        field_value(io, field);
+    });
 }
 
 template <typename Io, typename DirectoryT>
@@ -208,7 +260,7 @@ void tick_fields(Io& io, TickT& tick) {
 template <typename Io, typename EventsT>
 void events_fields(Io& io, EventsT& events) {
     io.number(events.lost);
-    io.list(events.events, 8, [&io](auto& event) { event_fields(io, event); });
+    io.list(events.events, 12, [&io](auto& event) { event_fields(io, event); });
 }
 
 struct Encoder {

@@ -11,16 +11,13 @@
 #include <vector>
 
 #include "common/sketch/exponential_histogram.hpp"
+#include "common/wire/event.hpp"
 
 namespace signalbox::wire {
 
 /// The protocol versions that this code speaks; negotiated as the WebSocket subprotocol "signalbox.v1".
 inline constexpr int kProtocolVersion = 1;
 inline constexpr std::string_view kSubprotocol = "signalbox.v1";
-
-/// Wall-clock instants cross the wire; ages and lengths are durations. Both in nanoseconds.
-using WallTime = std::chrono::sys_time<std::chrono::nanoseconds>;
-using std::chrono::nanoseconds;
 
 enum class InstrumentKind : std::uint8_t {
     counter = 1,
@@ -158,29 +155,6 @@ struct Tick {
     std::vector<Worker> workers;
     std::vector<Series> series;
     friend bool operator==(const Tick&, const Tick&) = default;
-};
-
-enum class Severity : std::uint8_t { debug = 1, info = 2, warning = 3, error = 4 };
-
-/// Something that happened, from a ring of the segment.
-struct Event {
-    static constexpr std::uint32_t kGroup = UINT32_MAX;
-
-    std::uint64_t sequence = 0;  ///< ascending within one agent's life, over all sources
-    WallTime time{};
-    Severity severity = Severity::info;
-    std::uint32_t slot = kGroup;  ///< the worker's, or kGroup: the arbiter says it
-    std::uint64_t generation = 0;
-    std::uint32_t pid = 0;
-    std::string name;  ///< snake_case, e.g. "worker_ready"
-    std::string text;  ///< one readable sentence. May carry text from outside: escape it
-    friend bool operator==(const Event&, const Event&) = default;
-};
-
-struct Events {
-    std::uint64_t lost = 0;  ///< overwritten in the rings before the agent read them
-    std::vector<Event> events;
-    friend bool operator==(const Events&, const Events&) = default;
 };
 
 using Message = std::variant<Directory, Tick, Events>;

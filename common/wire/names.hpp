@@ -1,7 +1,6 @@
 // The words for what messages carry as numbers; the same in every program, page and JSON document.
 #pragma once
 
-#include <string>
 #include <string_view>
 
 #include "common/wire/messages.hpp"
@@ -10,14 +9,9 @@ namespace signalbox::wire {
 
 /// "starting", "ready", "draining", "stalled", "dead"
 std::string_view state_name(WorkerState state);
-/// "debug", "info", "warning", "error"
-std::string_view severity_name(Severity severity);
 /// "counter", "gauge", "distribution", "distinct", "heavy_hitters"
 std::string_view kind_name(InstrumentKind kind);
 /// "sum", "max"
 std::string_view aggregation_name(Aggregation aggregation);
-
-/// "2026-01-31T12:00:00.250Z"
-std::string time_text(WallTime time);
 
 }  // namespace signalbox::wire

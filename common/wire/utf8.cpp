@@ -33,6 +33,13 @@ bool is_utf8(std::string_view text) noexcept {
     return true;
 }
 
+std::string_view utf8_prefix(std::string_view text, std::size_t max_bytes) noexcept {
+    if (text.size() <= max_bytes) return text;
+    while (max_bytes > 0 && (static_cast<unsigned char>(text[max_bytes]) & 0xc0) == 0x80)
+        --max_bytes;
+    return text.substr(0, max_bytes);
+}
+
 std::string to_utf8(std::string_view text, std::size_t max_bytes) {
     constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
     if (text.size() <= max_bytes && is_utf8(text)) return std::string(text);

@@ -12,6 +12,6 @@ namespace signalbox::ctl {
 nlohmann::json to_json(const wire::Event& event);
 
 /// "2026-07-07T09:30:00.250Z  warning  slot 3  worker_exited: …", from the form of `events.list`, escaped.
-std::string event_line(const nlohmann::json& event);
+std::string event_line(const nlohmann::json& json);
 
 }  // namespace signalbox::ctl

@@ -1,5 +1,6 @@
 #include "console/models/event_model.hpp"
 
+#include "common/wire/readable.hpp"
 #include "console/models/roles.hpp"
 #include "console/models/text.hpp"
 #include "console/models/units.hpp"
@@ -34,7 +35,7 @@ EventModel::Row EventModel::rowOf(const EventRecord& record) {
             .slot = {},
             .source = {},
             .name = shown(event.name, 80),
-            .text = shown(event.text)};
+            .text = shown(wire::event_in_words(event))};
     if (event.slot != wire::Event::kGroup) row.slot = event.slot;
     if (record.ours)
         row.source = tr("console");

@@ -4,12 +4,14 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/examples/mailroom/classifier.hpp"
+#include "signalbox/events.hpp"
 
 namespace mailroom {
 
 using signalbox::Counter;
 using signalbox::Distribution;
 using signalbox::Duration;
+using signalbox::EventLog;
 using signalbox::Request;
 using signalbox::Response;
 using signalbox::Telemetry;
@@ -18,11 +20,13 @@ namespace {
 
 struct Instruments {
     explicit Instruments(Telemetry& telemetry)
-        : ham(telemetry, "letters_total", "Letters classified", {{"verdict", "ham"}}),
+        : log(telemetry),
+          ham(telemetry, "letters_total", "Letters classified", {{"verdict", "ham"}}),
           spam(telemetry, "letters_total", "Letters classified", {{"verdict", "spam"}}),
           scoring(telemetry, "scoring_duration_seconds", "Time to parse and score a letter"),
           size(telemetry, "letter_bytes", "Size of the letters", "bytes") {}
 
+    EventLog log;
     Counter ham;
     Counter spam;
     Duration scoring;
@@ -45,10 +49,17 @@ Response answer(const Score& score) {
 
 void add_letters(signalbox::Router& router, Telemetry& telemetry) {
     router.post("/classify", [instruments = Instruments(telemetry)](const Request& request) mutable {
-        if (request.body.empty()) return Response::json(400, R"({"error":"the body has to be a message"})");
+        auto action =
+            instruments.log.action("classify", {{"bytes", request.body.size()}, {"from", request.peer}});
+        if (request.body.empty()) {
+            action.failure("the body is empty");
+            return Response::json(400, R"({"error":"the body has to be a message"})");
+        }
         const Score score = score_letter(request.body, instruments);
         (score.spam ? instruments.spam : instruments.ham).add();
         instruments.size.record(request.body.size());
+        action.set("verdict", score.spam ? "spam" : "ham");
+        action.set("score", score.probability);
         return answer(score);
     });
 }

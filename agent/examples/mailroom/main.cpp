@@ -3,7 +3,9 @@
 
 #include <exception>
 #include <iostream>
+#include <memory>
 #include <stdexcept>
+#include <vector>
 
 #include "agent/examples/mailroom/letters.hpp"
 #include "agent/examples/mailroom/misbehaviour.hpp"
@@ -18,6 +20,13 @@ int serve(const mailroom::Options& options) {
     router.get("/hello", [](const signalbox::Request&) { return signalbox::Response::text("Hello!\n"); });
     mailroom::add_letters(router, group.telemetry());
     if (options.allow_misbehaviour) mailroom::add_misbehaviour(router);
+    if (!options.log_path.empty())
+        group.log_to([path = options.log_path](unsigned) {
+            std::vector<std::unique_ptr<signalbox::LogSink>> sinks;
+            sinks.push_back(
+                std::make_unique<signalbox::JsonLinesSink>(signalbox::JsonLinesOptions{.path = path}));
+            return sinks;
+        });
     for (const std::string& address : options.addresses) {
         const std::string bound = group.http(address, router, options.listener);
         std::cout << "listening on " << bound << std::endl;  // flushed: scripts wait for it, and run() forks

@@ -103,6 +103,9 @@ void add_server_options(CLI::App& app, Options& options) {
     app.add_flag("--anonymous-segment", options.group.anonymous_segment,
                  "Keep it in memory instead, which ends with the group")
         ->excludes(segment);
+    app.add_option("--log", options.log_path,
+                   "Write the workers' events to this file, one JSON object a line; rotated at 64 MiB")
+        ->type_name("PATH");
     app.add_flag("--quiet", options.group.quiet, "Nothing on stderr but errors");
     app.add_flag("--allow-misbehaviour", options.allow_misbehaviour,
                  "Serve POST /misbehave/{leak,spin,block,sleep,crash,exit}, for demonstrations and\n"

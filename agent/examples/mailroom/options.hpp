@@ -14,6 +14,7 @@ struct Options {
     std::vector<std::string> addresses = {"127.0.0.1:8080"};
     signalbox::GroupOptions group;
     signalbox::ListenerOptions listener;
+    std::string log_path;  ///< of events as JSON lines; empty: none
     bool allow_misbehaviour = false;
 };
 

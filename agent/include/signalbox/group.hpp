@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "signalbox/http.hpp"
+#include "signalbox/log_sinks.hpp"
 #include "signalbox/telemetry.hpp"
 
 namespace signalbox {
@@ -99,6 +100,11 @@ public:
 
     /// Called in each worker after the fork, before it is ready, with its slot.
     void after_fork(std::function<void(unsigned slot)> function);
+
+    /// Called in each worker after the fork, with its slot: what it returns are the sinks of the worker's log. They
+    /// are written to until the worker has drained, and flushed then.
+    void log_to(std::function<std::vector<std::unique_ptr<LogSink>>(unsigned slot)> sinks,
+                LogWriterOptions options = {});
 
     /// Serves until a signal ends it. 0 after an orderly stop; otherwise an exit status from sysexits.h.
     int run();

@@ -34,8 +34,9 @@ namespace signalbox {
 
 class Seat;
 namespace telemetry {
+class EventSource;
 class Segment;
-}
+}  // namespace telemetry
 
 using Labels = std::vector<std::pair<std::string, std::string>>;
 
@@ -72,10 +73,12 @@ public:
     void refresh();
 
     telemetry::Segment& segment() { return *segment_; }
+    telemetry::EventSource& events() { return *events_; }
 
 private:
     friend class Gauge;
     std::unique_ptr<telemetry::Segment> segment_;
+    std::unique_ptr<telemetry::EventSource> events_;
     std::vector<std::pair<std::uint32_t, std::function<double()>>> followed_;  // by the gauge's cell
 };
 

@@ -1,4 +1,5 @@
 // The programs themselves: mailroom answering curl, and signalbox-load's exit status.
+#include <QFile>
 #include <QJsonArray>
 #include <QJsonDocument>
 #include <QJsonObject>
@@ -118,6 +119,28 @@ private slots:
         QVERIFY(metrics.contains("letters_total{verdict=\"ham\"} 0\n"));
         QVERIFY(metrics.contains("scoring_duration_seconds_count 1\n"));
         QVERIFY(metrics.contains("letter_bytes_sum " + QByteArray::number(kSpam.size()) + "\n"));
+    }
+
+    void every_letter_is_an_action() {
+        const QTemporaryDir directory;
+        const QString agent = directory.filePath("agent.sock");
+        Mailroom mailroom({"--listen", "127.0.0.1:0", "--agent", agent, "--log", directory.filePath("log")});
+        const QString url = "http://" + mailroom.next_address();
+        QVERIFY(!curl({"--data-binary", "@-", url + "/classify"}, kSpam).output.isEmpty());
+        curl({"--data", "", url + "/classify"});
+        const QStringList scrape = {"--unix-socket", agent, "http://localhost/metrics"};
+        for (const char* outcome : {"success", "failure"})
+            QTRY_VERIFY_WITH_TIMEOUT(
+                curl(scrape).output.contains(QByteArray("actions_total{action=\"classify\",outcome=\"") +
+                                             outcome + "\"} 1\n"),
+                kPatience);
+        QCOMPARE(mailroom.stop(), 0);
+        QFile log(directory.filePath("log"));
+        QVERIFY(log.open(QIODevice::ReadOnly));
+        const QJsonObject failure = QJsonDocument::fromJson(log.readAll()).object();
+        QCOMPARE(failure["name"].toString(), QString("classify"));
+        QCOMPARE(failure["text"].toString(), QString("the body is empty"));
+        QCOMPARE(failure["fields"].toObject()["bytes"].toInt(-1), 0);
     }
 
     void it_misbehaves_on_request_and_goes_on_serving() {

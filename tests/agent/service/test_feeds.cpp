@@ -7,6 +7,7 @@
 #include "agent/service/feeds.hpp"
 #include "agent/telemetry/seat.hpp"
 #include "common/wire/codec.hpp"
+#include "signalbox/events.hpp"
 #include "tests/agent/service/fake_group.hpp"
 
 using namespace signalbox;
@@ -77,6 +78,7 @@ private slots:
     void a_feed_of_another_period_ends_with_its_last_subscriber();
     void too_many_periods_are_refused_with_advice();
     void events_of_all_rings_come_in_the_order_of_time();
+    void failures_of_actions_are_passed_on_and_chatter_is_not();
     void overwritten_events_are_counted_as_lost();
     void history_stays_within_its_bounds();
     void the_last_minute_is_what_happened_in_it();
@@ -337,6 +339,29 @@ void TestFeeds::events_of_all_rings_come_in_the_order_of_time() {
     QCOMPARE(slots_named, (QList<std::uint32_t>{2, wire::Event::kGroup, 1, wire::Event::kGroup}));
 }
 
+void TestFeeds::failures_of_actions_are_passed_on_and_chatter_is_not() {
+    FakeGroup group;
+    group.start_worker(2);
+    Life life(group);
+    Receiver receiver;
+    life.feeds.subscribe(receiver, {}, life.now);
+    const signalbox::EventLog log(group.telemetry);
+    group.in_worker(2, [&log] {
+        auto charge = log.action("charge", {{"amount", 12.5}});
+        auto receipt = log.action("receipt");
+        charge.failure("declined");
+    });
+    life.pass(100ms);
+    const auto events = receiver.all<wire::Events>();
+    QCOMPARE(events.at(0).events.size(), 1u);
+    const wire::Event& failure = events.at(0).events[0];
+    QCOMPARE(failure.kind, wire::EventKind::failure);
+    QCOMPARE(failure.text, std::string("declined"));
+    QCOMPARE(failure.slot, 1u);
+    QVERIFY(failure.duration > 0ns);
+    QVERIFY((failure.fields == std::vector<wire::Field>{{"amount", 12.5}}));
+}
+
 void TestFeeds::overwritten_events_are_counted_as_lost() {
     FakeGroup group;
     Life life(group);
@@ -354,7 +379,7 @@ void TestFeeds::overwritten_events_are_counted_as_lost() {
             group.log("more", "");
         life.pass(100ms);
     }
-    QCOMPARE(life.feeds.events().retained().size(), EventLog::kRetained);
+    QCOMPARE(life.feeds.events().retained().size(), service::EventLog::kRetained);
 }
 
 void TestFeeds::history_stays_within_its_bounds() {

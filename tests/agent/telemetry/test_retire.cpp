@@ -48,6 +48,7 @@ void TestRetire::folding_empties_the_seat_but_keeps_its_events() {
     telemetry.attach(0);
     letters.add(3);
     SeatWriter(telemetry.segment(), 0).log(wire::Severity::error, "last_words", "Ouch.");
+    SeatWriter(telemetry.segment(), 0).log(wire::Severity::debug, "chatter", "Oh.");
     retire_seat(telemetry.segment(), 0);
     SegmentView view(telemetry.segment().descriptor());
     QVERIFY(view.workers().empty());
@@ -57,6 +58,9 @@ void TestRetire::folding_empties_the_seat_but_keeps_its_events() {
     view.read_seat_events(0, next, events);
     QCOMPARE(events.at(0).text, std::string("Ouch."));
     QCOMPARE(events.at(0).generation, 1u);
+    next = 0;
+    view.read_seat_actions(0, next, events);
+    QCOMPARE(events.at(1).text, std::string("Oh."));
 }
 
 void TestRetire::a_fold_that_was_cut_off_at_any_point_counts_once() {

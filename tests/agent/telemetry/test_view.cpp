@@ -57,6 +57,8 @@ void TestView::what_is_no_segment_is_refused_data() {
     row("larger than the file", "geometry", [](Header& h) { h.geometry.total_bytes *= 2; });
     row("odd lanes", "geometry", [](Header& h) { h.geometry.lane_bytes += 1; });
     row("tiny stride", "geometry", [](Header& h) { h.geometry.seat_stride = 4096; });
+    row("actions outside the seat", "geometry",
+        [](Header& h) { h.geometry.seat_actions_offset = h.geometry.seat_stride - kPage; });
     row("lanes outside the seat", "geometry",
         [](Header& h) { h.geometry.seat_lanes_offset = h.geometry.seat_stride; });
 }
@@ -136,6 +138,7 @@ void TestView::random_damage_never_leads_astray() {
         Distribution sizes(telemetry, "letter_bytes", "", "bytes");
         SeatWriter seat(telemetry.segment(), 0);
         seat.log(wire::Severity::info, "hello", "world");
+        seat.log(wire::Severity::debug, "psst", "world");
         SegmentView view(telemetry.segment().descriptor());
         for (std::uint64_t i = 1; i < 500; ++i) {
             counter.add();
@@ -160,7 +163,9 @@ void TestView::random_damage_never_leads_astray() {
         view.read_seat_events(0, next, events);
         next = 0;
         view.read_group_events(next, events);
-        QVERIFY(events.size() <= 2 * kEventRingRecords);
+        next = 0;
+        view.read_seat_actions(0, next, events);
+        QVERIFY(events.size() <= 2 * kEventRingRecords + kActionRingRecords);
     }
 }
 

@@ -155,6 +155,23 @@ private:
     Directory directory() {
         return {list<Instrument>(5, [this] { return instrument(); })};
     }
+    Field field() {
+        Field field{text(), {}};
+        switch (below(4)) {
+            case 0:
+                field.value = text();
+                break;
+            case 1:
+                field.value = duration().count();
+                break;
+            case 2:
+                field.value = real();
+                break;
+            default:
+                field.value = below(2) == 1;
+        }
+        return field;
+    }
     Event event() {
         Event event;
         event.sequence = number<std::uint64_t>();
@@ -165,6 +182,10 @@ private:
         event.pid = number<std::uint32_t>();
         event.name = text();
         event.text = text();
+        event.kind = enumerator(EventKind::event, EventKind::exception);
+        event.duration = duration();
+        event.fields = list<Field>(4, [this] { return field(); });
+        event.cut = below(2) == 1;
         return event;
     }
     Events events() {

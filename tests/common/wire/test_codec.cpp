@@ -221,23 +221,29 @@ private Q_SLOTS:
     }
 
     void events_have_these_bytes() {
-        const Events events{1,
-                            {{.sequence = 2,
-                              .time = WallTime(-2ns),
-                              .severity = Severity::error,
-                              .slot = Event::kGroup,
-                              .generation = 0,
-                              .pid = 3,
-                              .name = "n",
-                              .text = "é"},
-                             {.sequence = 3,
-                              .time = WallTime(1ns),
-                              .severity = Severity::debug,
-                              .slot = 0,
-                              .generation = 4,
-                              .pid = 5,
-                              .name = "",
-                              .text = ""}}};
+        const Events events{
+            1,
+            {{.sequence = 2,
+              .time = WallTime(-2ns),
+              .severity = Severity::error,
+              .slot = Event::kGroup,
+              .generation = 0,
+              .pid = 3,
+              .name = "n",
+              .text = "é",
+              .kind = EventKind::failure,
+              .duration = 3ns,
+              .fields =
+                  {{"t", std::string("v")}, {"i", std::int64_t{-2}}, {"r", 1.0}, {"n", false}, {"y", true}},
+              .cut = true},
+             {.sequence = 3,
+              .time = WallTime(1ns),
+              .severity = Severity::debug,
+              .slot = 0,
+              .generation = 4,
+              .pid = 5,
+              .name = "",
+              .text = ""}}};
         QCOMPARE(hex(events), QByteArray("03"  // type: events
                                          "01"
                                          "02"  // one lost, two here
@@ -250,11 +256,24 @@ private Q_SLOTS:
                                          "016e"
                                          "02c3a9"
                                          "03"
+                                         "01"
+                                         "06"          // failure, cut, after 3 ns
+                                         "05"          // five fields
+                                         "0174010176"  // "t": text "v"
+                                         "01690203"    // "i": integer -2
+                                         "017203000000000000f03f"
+                                         "016e04"  // "n": false
+                                         "017905"
+                                         "03"
                                          "02"
                                          "01"
                                          "01"
                                          "04"
                                          "05"
+                                         "00"
+                                         "00"
+                                         "00"
+                                         "00"
                                          "00"
                                          "00"));
     }
@@ -275,13 +294,22 @@ private Q_SLOTS:
         row("65 bits", bytes_of("03 ffffffffffffffffff02 00"), "a number exceeds 64 bits (at byte 1 of 12)");
         row("too many items", bytes_of("03 00 ff01 00"),
             "a list of 255 items does not fit the rest of the frame (at byte 2 of 5)");
-        row("severity", bytes_of("03 00 01 01 00 05 00 01 01 00 00"),
-            "no enumerator has the value 5 (at byte 5 of 11)");
+        row("severity", bytes_of("03 00 01 01 00 05 00 01 01 00 00 00 00 00 00"),
+            "no enumerator has the value 5 (at byte 5 of 15)");
         row("tick flags", bytes_of("02 01 04 00 00 00 00 00"), "unknown flags of a tick (at byte 2 of 8)");
-        row("text too long for the frame", event_ending_with("05 61"),
-            "a text is longer than the rest of the frame (at byte 9 of 11)");
-        row("name too long", event_ending_with("8002 00"), "the number 256 exceeds 255 (at byte 9 of 12)");
-        row("not UTF-8", event_ending_with("01ff 00"), "a text is not UTF-8 (at byte 9 of 12)");
+        row("text too long for the frame", event_ending_with("09 6161616161"),
+            "a text is longer than the rest of the frame (at byte 9 of 15)");
+        row("name too long", event_ending_with("8002 00000000"),
+            "the number 256 exceeds 255 (at byte 9 of 15)");
+        row("not UTF-8", event_ending_with("01ff 00000000"), "a text is not UTF-8 (at byte 9 of 15)");
+        row("kind", event_ending_with("00 00 05 00 00 00"),
+            "no enumerator has the value 5 (at byte 11 of 15)");
+        row("event flags", event_ending_with("00 00 00 02 00 00"),
+            "unknown flags of an event (at byte 12 of 15)");
+        row("too many fields", event_ending_with("00 00 00 00 00 02 00 04"),
+            "a list of 2 items does not fit the rest of the frame (at byte 14 of 17)");
+        row("field type", event_ending_with("00 00 00 00 00 01 00 06"),
+            "no enumerator has the value 6 (at byte 16 of 17)");
         row("sample without a kind", bytes_of("02 01 00 00 00 01 00 01 01 00 00 01 00 00"),
             "a sample has no kind (at byte 12 of 14)");
         row("-0", bytes_of("02 01 00 00 00 01 00 01 01 00 00 01 02 0000000000000080"),

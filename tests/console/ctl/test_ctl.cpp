@@ -125,7 +125,9 @@ private Q_SLOTS:
     void events_are_lines() {
         const Outcome outcome = run({"events", "--limit", "5"});
         QCOMPARE(outcome.output,
-                 QString("2026-07-07T09:30:00.250Z  warning  slot 1   worker_exited: killed\\x1b\n"));
+                 QString("2026-07-07T09:30:00.250Z  warning  slot 1   worker_exited: killed\\x1b\n"
+                         "2026-07-07T09:30:00.500Z  warning  slot 1   charge failed after 12.3 ms: declined "
+                         "(amount=12.5, card=\"visa\\x1b gold\")\n"));
     }
 
     void a_server_that_is_not_there_is_said() {
@@ -166,7 +168,15 @@ private:
                                 {"slot", 1},
                                 {"name", "worker_exited"},
                                 {"text", "killed\x1b"}};
-            return json{{"result", {{"events", json::array({event})}, {"lost", 0}}}};
+            const json action = {{"time", "2026-07-07T09:30:00.500Z"},
+                                 {"severity", "warning"},
+                                 {"slot", 1},
+                                 {"name", "charge"},
+                                 {"text", "declined"},
+                                 {"kind", "failure"},
+                                 {"duration_seconds", 0.0123},
+                                 {"fields", {{"amount", 12.5}, {"card", "visa\x1b gold"}}}};
+            return json{{"result", {{"events", json::array({event, action})}, {"lost", 0}}}};
         }
         if (method == "worker.cycle") {
             cycle_params_ = request.at("params");
