@@ -7,9 +7,11 @@
 #include <optional>
 #include <stdexcept>
 
+#include "agent/black_box.hpp"
 #include "agent/server/worker.hpp"
 #include "agent/service/service.hpp"
 #include "agent/supervisor/arbiter.hpp"
+#include "agent/supervisor/journal.hpp"
 
 namespace signalbox {
 namespace {
@@ -21,6 +23,9 @@ void check(const GroupOptions& options) {
     if (options.max_workers > telemetry::kMaxSlots)
         throw std::invalid_argument(
             fmt::format("max_workers: {} is more than {}", options.max_workers, telemetry::kMaxSlots));
+    if (options.anonymous_segment && !options.segment_path.empty())
+        throw std::invalid_argument(
+            "segment_path and anonymous_segment exclude each other: give one of them");
     if (!options.agent_tls.address.empty() && options.agent_socket.empty())
         throw std::invalid_argument(
             "agent_tls needs agent_socket as well: the unix socket is how the host itself looks in");
@@ -39,15 +44,20 @@ std::uint32_t port_of(std::string_view address) {
 struct Group::Impl {
     explicit Impl(GroupOptions given)
         : options(std::move(given)),
-          telemetry(
-              {.group = options.name, .max_workers = options.max_workers, .path = options.segment_path}),
-          metrics(server::make_server_metrics(telemetry)) {}
+          box(options),
+          telemetry({.group = options.name, .max_workers = options.max_workers, .path = box.path()}),
+          metrics(server::make_server_metrics(telemetry)) {
+        box.hold(telemetry.segment().descriptor());
+        tell_where_the_segment_is();
+    }
 
+    void tell_where_the_segment_is();
     void publish(const server::HttpListener& listener);
     int serve(telemetry::SeatWriter& seat, std::function<void()> notify);
     supervisor::ArbiterConfig arbiter_config();
 
     GroupOptions options;
+    BlackBox box;
     Telemetry telemetry;
     std::shared_ptr<server::ServerMetrics> metrics;
     std::vector<std::shared_ptr<server::HttpListener>> listeners;
@@ -79,6 +89,14 @@ std::string Group::http(std::string_view address, Router router, ListenerOptions
 
 void Group::after_fork(std::function<void(unsigned)> function) {
     impl_->after_fork.push_back(std::move(function));
+}
+
+void Group::Impl::tell_where_the_segment_is() {
+    const supervisor::Journal journal(telemetry.segment(), options.quiet);
+    if (!box.warning().empty())
+        journal.say(wire::Severity::warning, "segment_elsewhere", box.warning());
+    else if (!box.path().empty())
+        journal.say(wire::Severity::info, "segment_opened", fmt::format("The segment is {}.", box.path()));
 }
 
 void Group::log_to(std::function<std::vector<std::unique_ptr<LogSink>>(unsigned slot)> sinks,

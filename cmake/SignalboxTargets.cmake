@@ -72,7 +72,7 @@ function(signalbox_precompiled_asio target)
 endfunction()
 
 # signalbox_test(NAME SOURCES... LIBRARIES ...): a QtTest program `test_NAME`, run by CTest as NAME.
-# QT_QPA_PLATFORM is offscreen; a test that hangs is ended after TIMEOUT seconds (120).
+# QT_QPA_PLATFORM is offscreen and XDG_RUNTIME_DIR in the build; a test that hangs is ended after TIMEOUT seconds (120).
 function(signalbox_test name)
     cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LIBRARIES;LABELS" ${ARGN})
     add_executable(test_${name} ${arg_SOURCES})
@@ -83,7 +83,8 @@ function(signalbox_test name)
         set(arg_TIMEOUT 120)
     endif()
     set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}"
-        ENVIRONMENT "QT_QPA_PLATFORM=offscreen;SIGNALBOX_BIN_DIR=${CMAKE_BINARY_DIR}/bin")
+        ENVIRONMENT
+        "QT_QPA_PLATFORM=offscreen;XDG_RUNTIME_DIR=${CMAKE_BINARY_DIR}/runtime;SIGNALBOX_BIN_DIR=${CMAKE_BINARY_DIR}/bin")
 endfunction()
 
 # signalbox_program(NAME SOURCES...): an executable in build/PRESET/bin.

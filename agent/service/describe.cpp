@@ -4,6 +4,7 @@
 
 #include "agent/service/backlog.hpp"
 #include "common/wire/event_json.hpp"
+#include "common/wire/names.hpp"
 #include "common/wire/readable.hpp"
 #include "common/wire/utf8.hpp"
 
@@ -28,7 +29,7 @@ json worker_json(const wire::Worker& worker) {
     return {{"slot", worker.slot},
             {"generation", worker.generation},
             {"pid", worker.pid},
-            {"state", state_name(worker.state)},
+            {"state", wire::state_name(worker.state)},
             {"started", wire::time_text(worker.started)},
             {"heartbeat_age_seconds", seconds(worker.heartbeat_age)},
             {"resident_bytes", worker.resident_bytes},
@@ -40,39 +41,7 @@ json worker_json(const wire::Worker& worker) {
             {"queues", std::move(queues)}};
 }
 
-std::string_view kind_name(wire::InstrumentKind kind) {
-    switch (kind) {
-        case wire::InstrumentKind::counter:
-            return "counter";
-        case wire::InstrumentKind::gauge:
-            return "gauge";
-        case wire::InstrumentKind::distinct:
-            return "distinct";
-        case wire::InstrumentKind::heavy_hitters:
-            return "heavy_hitters";
-        case wire::InstrumentKind::distribution:
-            break;
-    }
-    return "distribution";
-}
-
 }  // namespace
-
-std::string_view state_name(wire::WorkerState state) {
-    switch (state) {
-        case wire::WorkerState::starting:
-            return "starting";
-        case wire::WorkerState::ready:
-            return "ready";
-        case wire::WorkerState::draining:
-            return "draining";
-        case wire::WorkerState::stalled:
-            return "stalled";
-        case wire::WorkerState::dead:
-            break;
-    }
-    return "dead";
-}
 
 json describe_workers(const telemetry::SegmentView& view) {
     json workers = json::array();
@@ -101,14 +70,13 @@ json describe_instruments(const Catalogue& catalogue) {
         json labels = json::object();
         for (const auto& [name, value] : instrument.labels)
             labels[wire::to_utf8(name)] = wire::to_utf8(value);
-        instruments.push_back(
-            {{"index", index},
-             {"kind", kind_name(instrument.kind)},
-             {"aggregation", instrument.aggregation == wire::Aggregation::max ? "max" : "sum"},
-             {"name", wire::to_utf8(instrument.name)},
-             {"unit", wire::to_utf8(instrument.unit)},
-             {"help", wire::to_utf8(instrument.help)},
-             {"labels", std::move(labels)}});
+        instruments.push_back({{"index", index},
+                               {"kind", wire::kind_name(instrument.kind)},
+                               {"aggregation", wire::aggregation_name(instrument.aggregation)},
+                               {"name", wire::to_utf8(instrument.name)},
+                               {"unit", wire::to_utf8(instrument.unit)},
+                               {"help", wire::to_utf8(instrument.help)},
+                               {"labels", std::move(labels)}});
     }
     return {{"instruments", std::move(instruments)}};
 }

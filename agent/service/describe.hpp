@@ -1,16 +1,13 @@
-// The facts as JSON and as words, for RPC results and pages.
+// The facts as JSON, for RPC results.
 #pragma once
 
 #include <nlohmann/json.hpp>
-#include <string_view>
 
 #include "agent/service/event_log.hpp"
 #include "agent/service/tick_shape.hpp"
 #include "agent/telemetry/view.hpp"
 
 namespace signalbox::service {
-
-std::string_view state_name(wire::WorkerState state);
 
 /// Results of the RPC methods of the same names.
 nlohmann::json describe_workers(const telemetry::SegmentView& view);

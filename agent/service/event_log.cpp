@@ -25,28 +25,45 @@ std::uint64_t EventLog::read(std::vector<Found>& found) {
     return lost;
 }
 
+void EventLog::note_faults(std::vector<Found>& found) {
+    const std::uint64_t now = view_.now();
+    if (now < faults_due_) return;
+    faults_due_ = now + kFaultPeriodNs;
+    for (telemetry::Fault& fault : find_faults(view_)) {
+        if (!reported_.emplace(fault.where, fault.index).second) continue;
+        telemetry::RawEvent event;
+        event.monotonic_ns = now;
+        event.severity = wire::Severity::error;
+        event.name = "segment_damaged";
+        event.text = "Left out of all figures: " + fault.text + ".";
+        found.push_back({std::move(event), wire::Event::kGroup});
+    }
+}
+
 wire::Events EventLog::poll() {
     std::vector<Found> found;
     wire::Events fresh;
     fresh.lost = read(found);
+    note_faults(found);
     lost_ += fresh.lost;
     std::stable_sort(found.begin(), found.end(),
                      [](const Found& a, const Found& b) { return a.raw.monotonic_ns < b.raw.monotonic_ns; });
     fresh.events.reserve(found.size());
     for (Found& event : found) {
         telemetry::RawEvent& raw = event.raw;
-        fresh.events.push_back({.sequence = ++sequence_,
-                                .time = view_.wall_time(raw.monotonic_ns),
-                                .severity = raw.severity,
-                                .slot = event.slot,
-                                .generation = raw.generation,
-                                .pid = raw.pid,
-                                .name = std::move(raw.name),
-                                .text = std::move(raw.text),
-                                .kind = raw.kind,
-                                .duration = wire::nanoseconds(std::min<std::uint64_t>(raw.duration_ns, INT64_MAX)),
-                                .fields = std::move(raw.fields),
-                                .cut = raw.cut});
+        fresh.events.push_back(
+            {.sequence = ++sequence_,
+             .time = view_.wall_time(raw.monotonic_ns),
+             .severity = raw.severity,
+             .slot = event.slot,
+             .generation = raw.generation,
+             .pid = raw.pid,
+             .name = std::move(raw.name),
+             .text = std::move(raw.text),
+             .kind = raw.kind,
+             .duration = wire::nanoseconds(std::min<std::uint64_t>(raw.duration_ns, INT64_MAX)),
+             .fields = std::move(raw.fields),
+             .cut = raw.cut});
     }
     retained_.insert(retained_.end(), fresh.events.begin(), fresh.events.end());
     while (retained_.size() > kRetained)

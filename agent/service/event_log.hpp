@@ -1,11 +1,14 @@
 // The events of all event rings (the group's and every seat's) as one list in the order of time, the newest
-// 1,000 retained. The chatter of the action rings stays where it is.
+// 1,000 retained. The chatter of the action rings stays where it is. What readers leave out
+// because it is damaged is told among them, once.
 #pragma once
 
 #include <cstdint>
 #include <deque>
+#include <set>
 #include <vector>
 
+#include "agent/telemetry/quarantine.hpp"
 #include "agent/telemetry/view.hpp"
 #include "common/wire/messages.hpp"
 
@@ -33,11 +36,16 @@ private:
         telemetry::RawEvent raw;
         std::uint32_t slot;
     };
+    static constexpr std::uint64_t kFaultPeriodNs = 1'000'000'000;
+
     std::uint64_t read(std::vector<Found>& found);
+    void note_faults(std::vector<Found>& found);
 
     const telemetry::SegmentView& view_;
     std::uint64_t next_group_ = 0;
     std::vector<std::uint64_t> next_seat_;
+    std::uint64_t faults_due_ = 0;
+    std::set<std::pair<telemetry::Fault::Where, std::uint32_t>> reported_;
     std::deque<wire::Event> retained_;
     std::uint64_t sequence_ = 0;
     std::uint64_t lost_ = 0;

@@ -8,7 +8,7 @@
 #include <iterator>
 #include <vector>
 
-#include "agent/service/describe.hpp"
+#include "common/wire/names.hpp"
 #include "common/wire/utf8.hpp"
 
 namespace signalbox::service {
@@ -186,7 +186,7 @@ void workers(Out out, const wire::Tick& totals) {
     for (const auto state :
          {wire::WorkerState::starting, wire::WorkerState::ready, wire::WorkerState::draining,
           wire::WorkerState::stalled, wire::WorkerState::dead})
-        fmt::format_to(out, "signalbox_workers{{state=\"{}\"}} {}\n", state_name(state), states[state]);
+        fmt::format_to(out, "signalbox_workers{{state=\"{}\"}} {}\n", wire::state_name(state), states[state]);
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 #include <iterator>
 
 #include "agent/service/backlog.hpp"
-#include "agent/service/describe.hpp"
+#include "common/wire/names.hpp"
 #include "common/wire/readable.hpp"
 #include "common/wire/utf8.hpp"
 
@@ -106,9 +106,10 @@ void workers(Out out, const std::vector<wire::Worker>& workers) {
             "<tr><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>"
             "<td class=\"{}\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>"
             "<td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td></tr>\n",
-            worker.slot, worker.generation, worker.pid, state_name(worker.state), state_name(worker.state),
-            seconds_text(worker.heartbeat_age), bytes_text(static_cast<double>(worker.resident_bytes)),
-            worker.open_files, worker.connections, worker.requests, queue, activity);
+            worker.slot, worker.generation, worker.pid, wire::state_name(worker.state),
+            wire::state_name(worker.state), seconds_text(worker.heartbeat_age),
+            bytes_text(static_cast<double>(worker.resident_bytes)), worker.open_files, worker.connections,
+            worker.requests, queue, activity);
     }
     end_table(out);
 }

@@ -7,7 +7,6 @@
 
 #include "agent/telemetry/distinct_windows.hpp"
 #include "agent/telemetry/retire.hpp"
-#include "agent/telemetry/seat.hpp"
 #include "common/sketch/heavy_hitters.hpp"
 
 namespace signalbox::telemetry {
@@ -22,7 +21,7 @@ std::vector<wire::Instrument> Collector::new_instruments() {
 void Collector::learn_instruments() {
     const auto learn = [this](std::uint32_t index) {
         auto entry = view_.entry(index);
-        if (!entry) return false;
+        if (!entry || !screen_.admit(*entry)) return false;
         known_.push_back(std::move(*entry));
         return true;
     };
@@ -51,7 +50,7 @@ void Collector::add_lane(const std::byte* lane, Recorded& into, bool with_gauges
 bool Collector::take(Snapshot& snapshot) const {
     const Header& header = view_.header();
     const std::uint64_t sequence = header.fold_sequence.load(std::memory_order_acquire);
-    if (sequence % 2 != 0) return false;
+    if (sequence % 2 != 0 && !view_.is_still()) return false;  // of a dead folder: see retire.hpp
     const RetiredWord retired = RetiredWord::unpack(header.retired.load(std::memory_order_acquire));
     add_lane(view_.retired_lane(retired.active), snapshot.retired, false);
 
@@ -60,7 +59,7 @@ bool Collector::take(Snapshot& snapshot) const {
         const Seat& seat = view_.seat(i);
         const std::uint64_t generation = seat.generation.load(std::memory_order_acquire);
         const bool vacant = seat.pid.load(std::memory_order_acquire) == 0;
-        if (vacant || retired.names(i, generation)) continue;
+        if (vacant || !seat_fault(view_, i).empty() || retired.names(i, generation)) continue;
         // What the arbiter records itself is nobody's in particular, like what the departed did.
         Recorded& into = i == arbiter ? snapshot.retired : snapshot.seats[i];
         into.generation = generation;
@@ -121,7 +120,9 @@ void Collector::for_each_lane(Visit visit) const {
     visit(view_.retired_lane(retired.active));
     for (unsigned i = 0; i < view_.geometry().seat_count; ++i) {
         const Seat& seat = view_.seat(i);
-        if (retired.names(i, seat.generation.load(std::memory_order_acquire))) continue;
+        if (retired.names(i, seat.generation.load(std::memory_order_acquire)) ||
+            !seat_fault(view_, i).empty())
+            continue;
         const std::uint32_t touched = seat.lanes_touched.load(std::memory_order_acquire);
         for (unsigned lane = 0; lane < view_.geometry().lane_count; ++lane)
             if (touched >> lane & 1) visit(view_.lane(i, lane));
@@ -130,14 +131,16 @@ void Collector::for_each_lane(Visit visit) const {
 
 wire::DistinctCount Collector::distinct_count(const CheckedEntry& known) const {
     DistinctUnion all(known.cell.precision);
-    const std::uint64_t now = monotonic_ns();
+    const std::uint64_t now = view_.now();
     const auto add = [&](const std::byte* registers) {
         all.add(*reinterpret_cast<const DistinctBlock*>(registers + known.cell.block_offset), now);
     };
     if (view_.header().retired_registers_touched.load(std::memory_order_acquire) != 0)
         add(view_.retired_registers());
     for (unsigned i = 0; i < view_.geometry().seat_count; ++i)
-        if (view_.seat(i).registers_touched.load(std::memory_order_acquire) != 0) add(view_.registers(i));
+        if (view_.seat(i).registers_touched.load(std::memory_order_acquire) != 0 &&
+            seat_fault(view_, i).empty())
+            add(view_.registers(i));
     return {all.ever.estimate(), all.hour.estimate(), all.minute.estimate(),
             all.ever.relative_standard_error()};
 }
@@ -160,7 +163,7 @@ void Collector::collect_group_samples() {
     for (int attempt = 0; attempt < 50; ++attempt) {
         if (attempt > 0) sched_yield();
         const std::uint64_t sequence = view_.header().fold_sequence.load(std::memory_order_acquire);
-        if (sequence % 2 != 0) continue;
+        if (sequence % 2 != 0 && !view_.is_still()) continue;
         std::vector<wire::Sample> samples;
         for (const CheckedEntry& known : known_) {
             if (known.instrument.kind == wire::InstrumentKind::distinct)
@@ -195,7 +198,7 @@ wire::Tick Collector::collect() {
     wire::Tick tick;
     tick.number = ++number_;
     tick.absolute = last_ns_ == 0;
-    const std::uint64_t now_ns = monotonic_ns();
+    const std::uint64_t now_ns = view_.now();
     tick.end = view_.wall_time(now_ns);
     fill_state(tick);
     if (!consistent) {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "agent/telemetry/cells.hpp"
+#include "agent/telemetry/quarantine.hpp"
 #include "agent/telemetry/view.hpp"
 
 namespace signalbox::telemetry {
@@ -64,6 +65,7 @@ private:
 
     const SegmentView& view_;
     std::vector<CheckedEntry> known_;
+    CellScreen screen_;
     std::uint32_t next_entry_ = 0;        ///< every entry below is known or pending
     std::vector<std::uint32_t> pending_;  ///< claimed, not ready: about to be, or their claimant died
     std::size_t announced_ = 0;

@@ -95,7 +95,7 @@ void check(const TelemetryOptions& options) {
 
 int open_file(const std::string& path) {
     if (path.empty()) {
-        const int descriptor = memfd_create("signalbox", MFD_CLOEXEC);
+        const int descriptor = memfd_create("signalbox", MFD_CLOEXEC | MFD_ALLOW_SEALING);
         if (descriptor < 0)
             throw std::system_error(errno, std::generic_category(), "memfd_create for the segment");
         return descriptor;
@@ -132,6 +132,10 @@ Segment::Segment(const TelemetryOptions& options) {
             fmt::format("{} of {} bytes for the segment {}", what, geometry_.total_bytes, options.path));
     };
     if (::ftruncate(descriptor_, static_cast<off_t>(geometry_.total_bytes)) != 0) fail("ftruncate");
+    // Nobody who is handed the descriptor can pull the memory away under its readers.
+    if (options.path.empty() &&
+        ::fcntl(descriptor_, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+        fail("sealing");
     void* base = ::mmap(nullptr, geometry_.total_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
                         descriptor_, 0);
     if (base == MAP_FAILED) fail("mmap");

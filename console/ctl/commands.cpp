@@ -4,14 +4,15 @@
 
 #include <ctime>
 
+#include "common/text/words.hpp"
 #include "console/ctl/events.hpp"
 #include "console/ctl/json_fields.hpp"
-#include "console/ctl/text.hpp"
 
 namespace signalbox::ctl {
 namespace {
 
 using nlohmann::json;
+using text::Table;
 using Align = Table::Align;
 
 void print(const json& value) {
@@ -25,7 +26,7 @@ std::string age_of(const json& object, const char* name) {
     if (!value.is_string() ||
         !strptime(value.get_ref<const std::string&>().c_str(), "%Y-%m-%dT%H:%M:%S", &parts))
         return "-";
-    return duration_in_words(
+    return text::duration_in_words(
         std::chrono::seconds(std::max<std::time_t>(0, std::time(nullptr) - timegm(&parts))));
 }
 
@@ -107,11 +108,11 @@ void show_status(Connection& agent, bool as_json) {
     int other = 0;
     for (const json& worker : field(workers, "workers"))
         ++(field(worker, "state") == "ready" ? ready : other);
-    fmt::print("{} on {}: {} of {} workers ready", escaped(hello.group), escaped(hello.host), ready,
-               number_field(workers, "target"));
+    fmt::print("{} on {}: {} of {} workers ready", text::escaped(hello.group), text::escaped(hello.host),
+               ready, number_field(workers, "target"));
     if (other > 0) fmt::print(", {} in another state", other);
     if (field(workers, "degraded") == true) fmt::print("; DEGRADED: crashes hold replacements back");
-    fmt::print("\nSignalbox {}, arbiter {}, agent {}; you may {}\n\n", escaped(hello.version),
+    fmt::print("\nSignalbox {}, arbiter {}, agent {}; you may {}\n\n", text::escaped(hello.version),
                hello.arbiter_pid, hello.agent_pid, hello.may_act ? "watch and act" : "watch only");
     fmt::print("{}", listener_table(field(listeners, "listeners")));
 }

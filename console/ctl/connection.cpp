@@ -4,7 +4,7 @@
 
 #include <cstdio>
 
-#include "console/ctl/text.hpp"
+#include "common/text/words.hpp"
 
 namespace signalbox::ctl {
 
@@ -31,7 +31,7 @@ nlohmann::json Connection::call(const std::string& method, nlohmann::json params
     std::optional<client::Reply> answer;
     session_.call(method, std::move(params), [&answer](client::Reply reply) { answer = std::move(reply); });
     run_until([&answer] { return answer.has_value(); });
-    if (!*answer) throw Failure(escaped(answer->error));
+    if (!*answer) throw Failure(text::escaped(answer->error));
     return *std::move(answer->result);
 }
 
@@ -59,8 +59,8 @@ void Connection::run() {
 }
 
 void Connection::on_state(client::State state, const std::string& detail) {
-    if (state == client::State::closed) lost_ = escaped(detail);
-    if (state == client::State::waiting) fmt::print(stderr, "signalboxctl: {}\n", escaped(detail));
+    if (state == client::State::closed) lost_ = text::escaped(detail);
+    if (state == client::State::waiting) fmt::print(stderr, "signalboxctl: {}\n", text::escaped(detail));
 }
 
 void Connection::on_hello(const client::Hello& hello) {

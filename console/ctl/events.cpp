@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "common/text/words.hpp"
 #include "common/wire/event_json.hpp"
 #include "console/ctl/json_fields.hpp"
-#include "console/ctl/text.hpp"
 
 namespace signalbox::ctl {
 
@@ -18,7 +18,8 @@ std::string event_line(const nlohmann::json& json) {
     // How an action ended names it already.
     const std::string name = event.kind == wire::EventKind::event ? text_field(json, "name") + ": " : "";
     return fmt::format("{}  {:<7}  {:<8} {}{}", text_field(json, "time"), text_field(json, "severity"),
-                       slot == "-" ? "group" : "slot " + slot, name, escaped(wire::event_in_words(event)));
+                       slot == "-" ? "group" : "slot " + slot, name,
+                       text::escaped(wire::event_in_words(event)));
 }
 
 }  // namespace signalbox::ctl

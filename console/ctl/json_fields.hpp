@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "console/ctl/text.hpp"
+#include "common/text/words.hpp"
 
 namespace signalbox::ctl {
 
@@ -19,7 +19,7 @@ inline const nlohmann::json& field(const nlohmann::json& object, const char* nam
 
 inline std::string text_field(const nlohmann::json& object, const char* name) {
     const nlohmann::json& value = field(object, name);
-    return value.is_string() ? escaped(value.get_ref<const std::string&>()) : "-";
+    return value.is_string() ? text::escaped(value.get_ref<const std::string&>()) : "-";
 }
 
 inline std::string number_field(const nlohmann::json& object, const char* name) {
@@ -29,7 +29,7 @@ inline std::string number_field(const nlohmann::json& object, const char* name) 
 
 inline std::string bytes_field(const nlohmann::json& object, const char* name) {
     const nlohmann::json& value = field(object, name);
-    return value.is_number() ? bytes_in_words(value.get<double>()) : "-";
+    return value.is_number() ? text::bytes_in_words(value.get<double>()) : "-";
 }
 
 inline std::string seconds_field(const nlohmann::json& object, const char* name) {
@@ -37,7 +37,7 @@ inline std::string seconds_field(const nlohmann::json& object, const char* name)
     if (!value.is_number()) return "-";
     // Beyond 68 years it is no duration, and beyond 292 not one of the type.
     const double seconds = std::clamp(value.get<double>(), -2147483648.0, 2147483647.0);
-    return duration_in_words(std::chrono::nanoseconds(static_cast<std::int64_t>(seconds * 1e9)));
+    return text::duration_in_words(std::chrono::nanoseconds(static_cast<std::int64_t>(seconds * 1e9)));
 }
 
 }  // namespace signalbox::ctl

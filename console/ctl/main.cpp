@@ -4,8 +4,8 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include "common/text/words.hpp"
 #include "console/ctl/commands.hpp"
-#include "console/ctl/text.hpp"
 
 namespace {
 
@@ -112,10 +112,10 @@ int main(int argc, char** argv) {
     } catch (const CLI::ParseError& problem) {
         return app.exit(problem) == 0 ? 0 : kCalledWrongly;
     } catch (const std::invalid_argument& problem) {
-        fmt::print(stderr, "signalboxctl: {}\n", ctl::escaped(problem.what()));
+        fmt::print(stderr, "signalboxctl: {}\n", text::escaped(problem.what()));
         return kCalledWrongly;
     } catch (const std::exception& problem) {
-        fmt::print(stderr, "signalboxctl: {}\n", ctl::escaped(problem.what()));
+        fmt::print(stderr, "signalboxctl: {}\n", text::escaped(problem.what()));
         return kNotDone;
     }
 }

@@ -1,6 +1,7 @@
 #include "tests/system/running_group.hpp"
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <QDir>
 #include <QElapsedTimer>
@@ -38,9 +39,10 @@ QString program(const QString& name) {
 RunningGroup::RunningGroup(int workers, const QStringList& more_options) {
     socket_ = directory_.filePath("agent.sock");
     process_.setStandardErrorFile(directory_.filePath("log"));
+    process_.setChildProcessModifier([] { ::setpgid(0, 0); });  // what kill_whole() kills
     process_.start(program("mailroom"),
                    QStringList{"--listen", "127.0.0.1:0", "--workers", QString::number(workers), "--agent",
-                               socket_, "--segment", directory_.filePath("segment"), "--allow-misbehaviour"} +
+                               socket_, "--segment", segment(), "--allow-misbehaviour"} +
                        more_options);
     QByteArray said;
     const bool listening = wait_for([&] {
@@ -53,7 +55,7 @@ RunningGroup::RunningGroup(int workers, const QStringList& more_options) {
         return;
     }
     url_ = "http://" + QString::fromUtf8(said.mid(13)).section('\n', 0, 0).trimmed();
-    view_ = std::make_unique<telemetry::SegmentView>(directory_.filePath("segment").toStdString());
+    view_ = std::make_unique<telemetry::SegmentView>(segment().toStdString());
     if (!wait_for([&] { return all_ready(static_cast<std::size_t>(workers)) && QFile::exists(socket_); }))
         failure_ = "the workers are not ready: " + log();
 }
@@ -70,6 +72,13 @@ int RunningGroup::stop() {
     process_.kill();
     process_.waitForFinished();
     return -1;
+}
+
+void RunningGroup::kill_whole() {
+    const pid_t all = -arbiter();
+    ::kill(all, SIGKILL);
+    process_.waitForFinished();
+    wait_for([all] { return ::kill(all, 0) != 0; });
 }
 
 QByteArray RunningGroup::log() const {

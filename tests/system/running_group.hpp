@@ -40,6 +40,11 @@ public:
     /// Group events so far.
     std::vector<telemetry::RawEvent> events() const;
 
+    /// Where its segment is.
+    QString segment() const { return directory_.filePath("segment"); }
+    /// SIGKILL to the arbiter, the agent and all workers at once; returns when all are gone.
+    void kill_whole();
+
     /// SIGTERM; the exit status, or -1 if it did not end in time.
     int stop();
 

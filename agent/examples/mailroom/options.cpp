@@ -95,9 +95,14 @@ void add_server_options(CLI::App& app, Options& options) {
     add_parsed(app, "--drain-deadline", options.group.drain_deadline, parse_duration,
                "How long a stopping worker may take to finish what is open (default 10s)")
         ->type_name("TIME");
-    app.add_option("--segment", options.group.segment_path,
-                   "Keep the telemetry in this file, which outlives a crash; otherwise in\nanonymous memory")
-        ->type_name("PATH");
+    auto* segment =
+        app.add_option("--segment", options.group.segment_path,
+                       "Keep the telemetry in this file, which outlives a crash (default: mailroom.segment\n"
+                       "in $XDG_RUNTIME_DIR/signalbox, or for root in /run/signalbox)")
+            ->type_name("PATH");
+    app.add_flag("--anonymous-segment", options.group.anonymous_segment,
+                 "Keep it in memory instead, which ends with the group")
+        ->excludes(segment);
     app.add_option("--log", options.log_path,
                    "Write the workers' events to this file, one JSON object a line; rotated at 64 MiB")
         ->type_name("PATH");

@@ -72,8 +72,12 @@ struct GroupOptions {
     Bytes worker_memory_limit{0};                      ///< resident; a worker above it is cycled. 0: no limit
     std::chrono::milliseconds drain_deadline{10'000};  ///< what is open after that is closed
     std::chrono::milliseconds start_deadline{30'000};  ///< a worker not ready by then is replaced
-    std::string segment_path{};                        ///< the black box; empty: anonymous memory
-    std::string agent_socket{};                        ///< the agent's unix socket; empty: no agent
+    /// The black box, which `signalbox-inspect` reads even after a crash. Empty: NAME.segment in
+    /// $XDG_RUNTIME_DIR/signalbox, or for root in /run/signalbox. The last one is kept as PATH.previous; while another
+    /// group has the file, this one takes NAME-PID.segment.
+    std::string segment_path{};
+    bool anonymous_segment = false;  ///< memory without a file, which ends with the group
+    std::string agent_socket{};      ///< the agent's unix socket; empty: no agent
     AgentTls agent_tls{};
     bool quiet = false;  ///< nothing on stderr but errors
 };

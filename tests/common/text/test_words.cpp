@@ -1,11 +1,11 @@
 #include <QTest>
 
-#include "console/ctl/text.hpp"
+#include "common/text/words.hpp"
 
-using namespace signalbox::ctl;
+using namespace signalbox::text;
 using namespace std::chrono_literals;
 
-class TestCtlText : public QObject {
+class TestWords : public QObject {
     Q_OBJECT
 
 private Q_SLOTS:
@@ -24,6 +24,15 @@ private Q_SLOTS:
     void what_could_harm_a_terminal_is_escaped() {
         QFETCH(std::string, text);
         QTEST(escaped(text), "safe");
+    }
+
+    void long_text_is_cut_or_folded_by_columns() {
+        QCOMPARE(fitted("short", 5), std::string("short"));
+        QCOMPARE(fitted("longer", 5), std::string("long…"));
+        QCOMPARE(fitted("列車が来る", 5), std::string("列車…"));
+        QCOMPARE(folded("one line", 10, 2), std::string("one line\n"));
+        QCOMPARE(folded("two lines at a space", 12, 2), std::string("two lines at\n  a space\n"));
+        QCOMPARE(folded("0123456789abcdef", 10, 2), std::string("0123456789\n  abcdef\n"));
     }
 
     void sizes_have_units() {
@@ -57,5 +66,5 @@ private Q_SLOTS:
     }
 };
 
-QTEST_GUILESS_MAIN(TestCtlText)
-#include "test_ctl_text.moc"
+QTEST_GUILESS_MAIN(TestWords)
+#include "test_words.moc"

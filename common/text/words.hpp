@@ -6,11 +6,19 @@
 
 #include "common/wire/readable.hpp"
 
-namespace signalbox::ctl {
+namespace signalbox::text {
 
 using wire::bytes_in_words;
 using wire::duration_in_words;
 using wire::escaped;
+
+/// `text`, which must be escaped, cut to at most `columns` terminal cells; what was cut shows as "…". East Asian
+/// characters take two cells; whatever may take two counts as two.
+std::string fitted(std::string_view text, std::size_t columns);
+
+/// `text`, which must be escaped, as lines of at most `columns` cells, broken at spaces where possible; all but the
+/// first are indented.
+std::string folded(std::string_view text, std::size_t columns, std::size_t indent);
 
 /// Columns two spaces apart; one that holds only numbers and units is aligned to the right.
 class Table {
@@ -31,4 +39,4 @@ private:
     std::vector<std::vector<std::string>> rows_;
 };
 
-}  // namespace signalbox::ctl
+}  // namespace signalbox::text

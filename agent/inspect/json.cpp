@@ -1,0 +1,168 @@
+#include "agent/inspect/json.hpp"
+
+#include "common/wire/names.hpp"
+#include "common/wire/readable.hpp"
+#include "common/wire/utf8.hpp"
+
+namespace signalbox::inspect {
+namespace {
+
+using json = nlohmann::ordered_json;
+using sketch::ExponentialHistogram;
+using std::chrono::nanoseconds;
+
+double seconds(nanoseconds length) {
+    return std::chrono::duration<double>(length).count();
+}
+
+json or_null(std::optional<double> value) {
+    return value ? json(*value) : json();
+}
+
+json rate(double count, nanoseconds time) {
+    return time.count() > 0 ? json(count / seconds(time)) : json();
+}
+
+void add_distribution(json& object, const ExponentialHistogram& histogram, nanoseconds time) {
+    object["count"] = histogram.count();
+    object["rate_per_second"] = rate(static_cast<double>(histogram.count()), time);
+    object["sum"] = histogram.sum();
+    object["mean"] = or_null(histogram.mean());
+    object["min"] = or_null(histogram.min());
+    object["max"] = or_null(histogram.max());
+    object["p50"] = or_null(histogram.quantile(0.5));
+    object["p90"] = or_null(histogram.quantile(0.9));
+    object["p99"] = or_null(histogram.quantile(0.99));
+    object["p999"] = or_null(histogram.quantile(0.999));
+}
+
+void add_distinct(json& object, const wire::DistinctCount& count) {
+    object["ever"] = count.ever;
+    object["last_hour"] = count.last_hour;
+    object["last_minute"] = count.last_minute;
+    object["relative_standard_error"] = count.relative_standard_error;
+}
+
+void add_top_keys(json& object, const wire::TopKeys& keys) {
+    json entries = json::array();
+    for (const wire::TopKeys::Entry& entry : keys.entries)
+        entries.push_back({{"key", wire::to_utf8(entry.key)},
+                           {"truncated", entry.truncated},
+                           {"count", entry.count},
+                           {"error", entry.error}});
+    object["entries"] = std::move(entries);
+    object["total"] = keys.total;
+    object["missed"] = keys.missed;
+}
+
+json figures_json(const std::vector<Figure>& figures, nanoseconds time) {
+    json list = json::array();
+    for (const Figure& figure : figures) {
+        json labels = json::object();
+        for (const auto& [name, value] : figure.instrument->labels)
+            labels[wire::to_utf8(name)] = wire::to_utf8(value);
+        json object = {{"name", wire::to_utf8(figure.instrument->name)},
+                       {"kind", wire::kind_name(figure.instrument->kind)},
+                       {"unit", wire::to_utf8(figure.instrument->unit)},
+                       {"labels", std::move(labels)}};
+        if (const auto* total = std::get_if<std::uint64_t>(&figure.value)) {
+            object["total"] = *total;
+            object["rate_per_second"] = rate(static_cast<double>(*total), time);
+        } else if (const auto* histogram = std::get_if<ExponentialHistogram>(&figure.value)) {
+            add_distribution(object, *histogram, time);
+        } else if (const auto* distinct = std::get_if<wire::DistinctCount>(&figure.value)) {
+            add_distinct(object, *distinct);
+        } else if (const auto* keys = std::get_if<wire::TopKeys>(&figure.value)) {
+            add_top_keys(object, *keys);
+        } else {
+            const auto* value = std::get_if<double>(&figure.value);
+            object["value"] = value ? json(*value) : json();
+        }
+        list.push_back(std::move(object));
+    }
+    return list;
+}
+
+json worker_json(const WorkerInfo& info, wire::WallTime end) {
+    const wire::Worker& worker = info.state;
+    json queues = json::array();
+    for (const wire::AcceptQueue& queue : worker.queues)
+        queues.push_back({{"listener", queue.listener},
+                          {"depth", queue.depth},
+                          {"capacity", queue.capacity},
+                          {"oldest_seconds", seconds(queue.oldest)},
+                          {"accepted", queue.accepted},
+                          {"shed", queue.shed}});
+    json object = {{"slot", worker.slot},
+                   {"generation", worker.generation},
+                   {"pid", worker.pid},
+                   {"alive", info.alive},
+                   {"state", wire::state_name(worker.state)},
+                   {"started", wire::time_text(worker.started)},
+                   {"heartbeat_age_seconds", seconds(worker.heartbeat_age)},
+                   {"requests", worker.requests},
+                   {"connections", worker.connections},
+                   {"open_files", worker.open_files},
+                   {"resident_bytes", worker.resident_bytes},
+                   {"activity", wire::to_utf8(worker.activity)},
+                   {"activity_age_seconds", seconds(worker.activity_age)},
+                   {"queues", std::move(queues)}};
+    if (!info.figures.empty()) object["figures"] = figures_json(info.figures, end - worker.started);
+    return object;
+}
+
+json listeners_json(const Report& report) {
+    json list = json::array();
+    for (const telemetry::ListenerInfo& listener : report.listeners)
+        list.push_back({{"index", listener.index},
+                        {"protocol", wire::to_utf8(listener.protocol)},
+                        {"address", wire::to_utf8(listener.address)},
+                        {"port", listener.port},
+                        {"backlog_limit", listener.backlog_limit}});
+    return list;
+}
+
+json events_json(const Report& report) {
+    json list = json::array();
+    for (const EventInfo& info : report.events)
+        list.push_back({{"time", wire::time_text(info.time)},
+                        {"seconds_before_end", seconds(info.before_end)},
+                        {"severity", wire::severity_name(info.event.severity)},
+                        {"slot", info.slot ? json(*info.slot) : json()},
+                        {"pid", info.event.pid},
+                        {"generation", info.event.generation},
+                        {"name", wire::to_utf8(info.event.name)},
+                        {"text", wire::to_utf8(info.event.text)}});
+    return list;
+}
+
+}  // namespace
+
+json to_json(const Report& report) {
+    json workers = json::array();
+    for (const WorkerInfo& worker : report.workers)
+        workers.push_back(worker_json(worker, report.end));
+    json faults = json::array();
+    for (const telemetry::Fault& fault : report.faults)
+        faults.push_back(fault.text);
+    return {
+        {"group", wire::to_utf8(report.group)},
+        {"boot_id", report.boot_id},
+        {"layout_version", report.layout_version},
+        {"alive", report.alive},
+        {"created", wire::time_text(report.created)},
+        {"end", wire::time_text(report.end)},
+        {"age_seconds", seconds(report.age())},
+        {"target_workers", report.state.target_workers},
+        {"degraded", report.state.degraded},
+        {"arbiter", {{"pid", report.arbiter.pid}, {"alive", report.arbiter.alive}}},
+        {"agent",
+         {{"pid", report.agent.pid}, {"alive", report.agent.alive}, {"starts", report.state.agent_starts}}},
+        {"listeners", listeners_json(report)},
+        {"workers", std::move(workers)},
+        {"figures", figures_json(report.figures, report.age())},
+        {"events", events_json(report)},
+        {"faults", std::move(faults)}};
+}
+
+}  // namespace signalbox::inspect

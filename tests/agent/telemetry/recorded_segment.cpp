@@ -1,0 +1,94 @@
+#include "tests/agent/telemetry/recorded_segment.hpp"
+
+#include <fmt/format.h>
+
+#include <cstring>
+#include <thread>
+
+#include "agent/telemetry/event_ring.hpp"
+#include "agent/telemetry/retire.hpp"
+#include "agent/telemetry/seat.hpp"
+#include "signalbox/distinct.hpp"
+#include "signalbox/heavy_hitters.hpp"
+#include "tests/agent/telemetry/totals.hpp"
+
+namespace signalbox::tests {
+
+using telemetry::SeatWriter;
+using wire::Severity;
+
+RecordedSegment::RecordedSegment(const std::string& path)
+    : telemetry_({.group = "recorded",
+                  .max_workers = 3,
+                  .instruments = 12,
+                  .distributions = 4,
+                  .thread_lanes = 1,
+                  .path = path}) {
+    describe_group();
+    record(2, 1, kDepartedLetters);
+    telemetry_.detach();
+    telemetry::retire_seat(segment(), 2);
+    std::uint64_t generation = 1;
+    for (const unsigned seat : kRecordedSeats)
+        record(seat, ++generation, letters_of(seat));
+    telemetry_.detach();
+    segment().group().last_generation = generation;
+}
+
+void RecordedSegment::describe_group() {
+    telemetry::Group& group = segment().group();
+    group.target_workers = 3;
+    group.arbiter_pid = 4000;
+    group.agent_pid = 4001;
+    group.agent_starts = 1;
+    std::strncpy(group.listeners[0].protocol, "http", sizeof group.listeners[0].protocol - 1);
+    std::strncpy(group.listeners[0].address, "127.0.0.1:8080", sizeof group.listeners[0].address - 1);
+    group.listeners[0].port = 8080;
+    group.listeners[0].backlog_limit = 1024;
+    group.listeners[0].used = 1;
+    segment().group_ring().append(telemetry::monotonic_ns(), 4000, 0, Severity::info, "group_started",
+                                  "Three workers.");
+}
+
+void RecordedSegment::record(unsigned seat, std::uint64_t generation, std::uint64_t letters) {
+    occupy(telemetry_, seat, generation, 4100 + seat);
+    telemetry_.attach(seat);
+    Counter counter(telemetry_, "letters_total", "Letters classified", {{"verdict", "ham"}});
+    Gauge gauge(telemetry_, "letters_waiting", "Letters that wait");
+    Duration durations(telemetry_, "scoring_duration_seconds", "Time to score a letter");
+    Distribution sizes(telemetry_, "letter_bytes", "Size of a letter", "bytes");
+    SignedDistribution skews(telemetry_, "clock_skew_seconds", "How far the sender's clock is ahead",
+                             "seconds");
+    Distinct senders(telemetry_, "senders", "Different senders", 10);
+    HeavyHitters domains(telemetry_, "domains", "The most frequent domains");
+    counter.add(letters);
+    gauge.set(seat + 0.5);
+    for (std::uint64_t i = 0; i < 200; ++i) {
+        durations.record(std::chrono::microseconds(i * i));
+        sizes.record(i * 100);
+        senders.add(fmt::format("{}@example.org", seat * 1000 + i));
+        domains.add(fmt::format("{}.example", i % 7));
+        skews.record(static_cast<double>(i) - 50);
+    }
+    std::thread([counter, sizes]() mutable {  // the lane for other threads
+        counter.add(0);
+        sizes.record(5);
+    })
+        .join();
+
+    SeatWriter writer(segment(), seat);
+    segment().seat(seat)->started_monotonic_ns = telemetry::monotonic_ns();
+    segment().seat(seat)->resident_bytes = 5 << 20;
+    writer.beat();
+    writer.count_request();
+    writer.set_connections(seat);
+    writer.queue(0).capacity = 64;
+    writer.queue(0).pushed = 10;
+    writer.queue(0).popped = 8;
+    if (seat != 0) writer.begin_activity(fmt::format("POST /classify from 192.0.2.{}", seat));
+    for (int i = 0; i < 300; ++i)  // more than the ring holds
+        writer.log(i % 2 == 0 ? Severity::info : Severity::warning, "letter_scored",
+                   fmt::format("Letter {}.", i));
+}
+
+}  // namespace signalbox::tests
