@@ -33,7 +33,7 @@ void fill(char (&field)[N], std::string_view text, std::string_view what, std::s
     if (text.size() >= N)
         throw std::invalid_argument(fmt::format("instrument {}: its {} has {} bytes, at most {} fit", name,
                                                 what, text.size(), N - 1));
-    std::memcpy(field, text.data(), text.size());
+    text.copy(field, N);  // not memcpy: a view of nothing has no address
 }
 
 std::string flatten(const Labels& labels, std::string_view name) {

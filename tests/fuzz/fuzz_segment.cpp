@@ -24,7 +24,7 @@ namespace {
 class Base {
 public:
     Base() {
-        tests::RecordedSegment recorded;
+        tests::RecordedSegment recorded({}, 3);
         size_ = recorded.size();
         for (std::uint64_t at = 0; at < size_; at += telemetry::kPage) {
             const auto* page = reinterpret_cast<const char*>(recorded.bytes()) + at;

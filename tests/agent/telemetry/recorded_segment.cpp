@@ -17,13 +17,16 @@ namespace signalbox::tests {
 using telemetry::SeatWriter;
 using wire::Severity;
 
-RecordedSegment::RecordedSegment(const std::string& path)
+RecordedSegment::RecordedSegment(const std::string& path, int events)
     : telemetry_({.group = "recorded",
                   .max_workers = 3,
                   .instruments = 12,
                   .distributions = 4,
+                  .distincts = 1,
+                  .heavy_hitters = 1,
                   .thread_lanes = 1,
-                  .path = path}) {
+                  .path = path}),
+      events_(events) {
     describe_group();
     record(2, 1, kDepartedLetters);
     telemetry_.detach();
@@ -86,7 +89,7 @@ void RecordedSegment::record(unsigned seat, std::uint64_t generation, std::uint6
     writer.queue(0).pushed = 10;
     writer.queue(0).popped = 8;
     if (seat != 0) writer.begin_activity(fmt::format("POST /classify from 192.0.2.{}", seat));
-    for (int i = 0; i < 300; ++i)  // more than the ring holds
+    for (int i = 0; i < events_; ++i)
         writer.log(i % 2 == 0 ? Severity::info : Severity::warning, "letter_scored",
                    fmt::format("Letter {}.", i));
 }

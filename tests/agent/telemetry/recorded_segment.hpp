@@ -18,8 +18,8 @@ constexpr std::uint64_t kDepartedLetters = 77;
 
 class RecordedSegment {
 public:
-    /// In the file `path`, or anonymous.
-    explicit RecordedSegment(const std::string& path = {});
+    /// In the file `path`, or anonymous. Each worker has told `events`; by default more than its ring holds.
+    explicit RecordedSegment(const std::string& path = {}, int events = 300);
 
     Telemetry& telemetry() { return telemetry_; }
     telemetry::Segment& segment() { return telemetry_.segment(); }
@@ -31,6 +31,7 @@ private:
     void record(unsigned seat, std::uint64_t generation, std::uint64_t letters);
 
     Telemetry telemetry_;
+    int events_;
 };
 
 }  // namespace signalbox::tests

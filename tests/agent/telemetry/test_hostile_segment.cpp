@@ -52,7 +52,7 @@ public:
             if (!kSanitized) ::setrlimit(RLIMIT_AS, &memory);
             const rlimit no_core{0, 0};
             ::setrlimit(RLIMIT_CORE, &no_core);
-            ::alarm(110);
+            ::alarm(280);
             body();
             ::_exit(0);
         }
