@@ -12,15 +12,15 @@ using sketch::ExponentialHistogram;
 Figure empty_figure(const wire::Instrument& instrument) {
     switch (instrument.kind) {
         case wire::InstrumentKind::counter:
-            return {&instrument, std::uint64_t{0}};
+            return {&instrument, std::uint64_t{0}, {}};
         case wire::InstrumentKind::gauge:
         case wire::InstrumentKind::distinct:
         case wire::InstrumentKind::heavy_hitters:
-            return {&instrument, std::monostate()};
+            return {&instrument, std::monostate(), {}};
         case wire::InstrumentKind::distribution:
             break;
     }
-    return {&instrument, ExponentialHistogram()};
+    return {&instrument, ExponentialHistogram(), {}};
 }
 
 void add_gauge(Figure& figure, double more) {

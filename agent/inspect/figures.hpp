@@ -5,6 +5,7 @@
 #include <variant>
 #include <vector>
 
+#include "agent/telemetry/recent.hpp"
 #include "common/wire/messages.hpp"
 
 namespace signalbox::inspect {
@@ -16,6 +17,7 @@ struct Figure {
     std::variant<std::monostate, std::uint64_t, double, sketch::ExponentialHistogram, wire::DistinctCount,
                  wire::TopKeys>
         value;
+    telemetry::Recent recent{};  ///< of a distribution of the whole group
 };
 
 /// Everything together: counters added, gauges by their aggregation, distributions merged. One for each instrument,

@@ -34,6 +34,31 @@ void add_distribution(json& object, const ExponentialHistogram& histogram, nanos
     object["p90"] = or_null(histogram.quantile(0.9));
     object["p99"] = or_null(histogram.quantile(0.99));
     object["p999"] = or_null(histogram.quantile(0.999));
+    object["relative_error"] = histogram.relative_error();
+    const sketch::Moments moments = histogram.moments();
+    object["standard_deviation"] = or_null(moments.standard_deviation());
+    object["skewness"] = or_null(moments.skewness());
+    object["kurtosis"] = or_null(moments.kurtosis());
+    object["zeros"] = histogram.zeros();
+    object["underflow"] = histogram.underflow();
+    object["overflow"] = histogram.overflow();
+    object["nans"] = histogram.nans();
+    object["infinities"] = histogram.positive_infinities() + histogram.negative_infinities();
+}
+
+void add_recent(json& object, const telemetry::Recent& recent, const Report& report) {
+    const auto time = [&](std::optional<std::uint64_t> at) {
+        return at ? json(wire::time_text(report.wall_time(*at))) : json();
+    };
+    object["min_time"] = time(recent.min_monotonic_ns);
+    object["max_time"] = time(recent.max_monotonic_ns);
+    json samples = json::array();
+    for (const telemetry::TimedSample& sample : recent.samples)
+        samples.push_back(
+            {{"time", wire::time_text(report.wall_time(sample.monotonic_ns))}, {"value", sample.value}});
+    object["last_samples"] = std::move(samples);
+    const auto averages = recent.averages();
+    object["exponential_averages"] = averages ? json(*averages) : json();
 }
 
 void add_distinct(json& object, const wire::DistinctCount& count) {
@@ -55,7 +80,8 @@ void add_top_keys(json& object, const wire::TopKeys& keys) {
     object["missed"] = keys.missed;
 }
 
-json figures_json(const std::vector<Figure>& figures, nanoseconds time) {
+/// With times and samples of distributions if they are those of the group.
+json figures_json(const std::vector<Figure>& figures, nanoseconds time, const Report* group = nullptr) {
     json list = json::array();
     for (const Figure& figure : figures) {
         json labels = json::object();
@@ -70,6 +96,7 @@ json figures_json(const std::vector<Figure>& figures, nanoseconds time) {
             object["rate_per_second"] = rate(static_cast<double>(*total), time);
         } else if (const auto* histogram = std::get_if<ExponentialHistogram>(&figure.value)) {
             add_distribution(object, *histogram, time);
+            if (group) add_recent(object, figure.recent, *group);
         } else if (const auto* distinct = std::get_if<wire::DistinctCount>(&figure.value)) {
             add_distinct(object, *distinct);
         } else if (const auto* keys = std::get_if<wire::TopKeys>(&figure.value)) {
@@ -160,7 +187,7 @@ json to_json(const Report& report) {
          {{"pid", report.agent.pid}, {"alive", report.agent.alive}, {"starts", report.state.agent_starts}}},
         {"listeners", listeners_json(report)},
         {"workers", std::move(workers)},
-        {"figures", figures_json(report.figures, report.age())},
+        {"figures", figures_json(report.figures, report.age(), &report)},
         {"events", events_json(report)},
         {"faults", std::move(faults)}};
 }

@@ -59,6 +59,10 @@ void add_figures(const SegmentView& view, const ReportOptions& options, Report& 
     const wire::Tick totals = collector.collect();
     report.instruments = std::make_unique<const std::vector<wire::Instrument>>(collector.new_instruments());
     report.figures = group_figures(*report.instruments, totals);
+    for (Figure& figure : report.figures)
+        if (figure.instrument->kind == wire::InstrumentKind::distribution)
+            if (const auto entry = view.entry(figure.instrument->index))
+                figure.recent = telemetry::read_recent(view, *entry);
     if (!options.workers) return;
     for (const wire::Series& series : totals.series)
         for (WorkerInfo& worker : report.workers)
@@ -88,7 +92,8 @@ Report make_report(SegmentView& view, const Processes& processes, const ReportOp
     report.boot_id = view.boot_id();
     report.layout_version = view.header().layout_version;
     report.created = view.created();
-    report.end = view.wall_time(view.now());
+    report.end_monotonic_ns = view.now();
+    report.end = view.wall_time(report.end_monotonic_ns);
     report.state = state;
     report.listeners = view.listeners();
     for (wire::Worker& worker : view.workers()) {

@@ -47,8 +47,9 @@ struct Report {
     std::string boot_id;
     std::uint32_t layout_version = 0;
     wire::WallTime created;
-    wire::WallTime end;  ///< the moment it shows: now, or a dead group's last sign of life
-    bool alive = false;  ///< any process of it
+    wire::WallTime end;                  ///< the moment it shows: now, or a dead group's last sign of life
+    std::uint64_t end_monotonic_ns = 0;  ///< the same moment
+    bool alive = false;                  ///< any process of it
     ProcessInfo arbiter;
     ProcessInfo agent;
     telemetry::GroupInfo state;
@@ -59,6 +60,9 @@ struct Report {
     std::vector<EventInfo> events;                                     ///< of all rings, by time
     std::vector<telemetry::Fault> faults;  ///< what is left out because it is damaged
 
+    wire::WallTime wall_time(std::uint64_t monotonic_ns) const {
+        return end - std::chrono::nanoseconds(static_cast<std::int64_t>(end_monotonic_ns - monotonic_ns));
+    }
     /// Never negative.
     std::chrono::nanoseconds age() const { return std::max(end - created, std::chrono::nanoseconds(0)); }
 };

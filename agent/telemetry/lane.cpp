@@ -139,19 +139,22 @@ void widen_filter(DistributionHead& head, std::uint64_t ticks) noexcept {
     }
 }
 
-/// `sign` is what the sample's value is multiplied by.
+/// Both sides of a signed distribution share one ring of samples, which the head above zero counts.
 template <class Writing>
-void record_in(std::byte* base, const DistributionCell& cell, std::uint64_t ticks, double sign) noexcept {
+void record_in(std::byte* base, const DistributionCell& whole, std::uint64_t ticks, bool negative) noexcept {
     constexpr bool alone = std::is_same_v<Writing, Alone>;
+    const DistributionCell cell = negative ? whole.below_zero() : whole;
     DistributionHead& head = cell.head(base);
+    DistributionHead& sampler = whole.head(base);
     // The fast path has counted down if it stopped at zero, and not if the value was outside.
-    const std::uint32_t countdown = head.countdown.load(relaxed);
+    const std::uint32_t countdown = sampler.countdown.load(relaxed);
     const bool sample_is_due = countdown == 0 || countdown == UINT32_MAX;
-    head.countdown.store(sample_is_due ? head.sample_spacing.load(relaxed) : countdown - 1, relaxed);
+    sampler.countdown.store(sample_is_due ? sampler.sample_spacing.load(relaxed) : countdown - 1, relaxed);
     std::uint64_t now = 0;
     if (sample_is_due) {
         now = monotonic_ns();
-        keep_sample(head, cell.samples(base), sign * static_cast<double>(ticks) * cell.units_per_tick, now);
+        const double value = static_cast<double>(ticks) * cell.units_per_tick;
+        keep_sample(sampler, cell.samples(base), negative ? -value : value, now);
     }
     if (ticks == 0) {
         Writing::add(head.zeros, 1);
@@ -183,12 +186,12 @@ void record_in(std::byte* base, const DistributionCell& cell, std::uint64_t tick
     Writing::count(head, cell.buckets(base), static_cast<std::uint32_t>(bucket));
 }
 
-void record_somewhere(const DistributionCell& cell, std::uint64_t ticks, double sign) noexcept {
+void record_somewhere(const DistributionCell& cell, std::uint64_t ticks, bool negative) noexcept {
     const LanePlace place = lane_place();
     if (place.alone)
-        record_in<Alone>(place.base, cell, ticks, sign);
+        record_in<Alone>(place.base, cell, ticks, negative);
     else if (place.base)
-        record_in<Together>(place.base, cell, ticks, sign);
+        record_in<Together>(place.base, cell, ticks, negative);
 }
 
 }  // namespace
@@ -242,11 +245,11 @@ Word* process_word(std::uint32_t offset) noexcept {
 }
 
 void record_elsewhere(const DistributionCell& cell, std::uint64_t ticks) noexcept {
-    record_somewhere(cell, ticks, 1);
+    record_somewhere(cell, ticks, false);
 }
 
 void record_below_zero(const DistributionCell& cell, std::uint64_t ticks) noexcept {
-    record_somewhere(cell.below_zero(), ticks, -1);
+    record_somewhere(cell, ticks, true);
 }
 
 void record_value(const DistributionCell& cell, double value) noexcept {
@@ -257,7 +260,7 @@ void record_value(const DistributionCell& cell, double value) noexcept {
     if (value == 0) return record(cell, 0);
     // What is not zero does not become it by rounding, and stays below 2^63.
     const double ticks = std::clamp(std::nearbyint(std::abs(value) / cell.units_per_tick), 1.0, 0x1p62);
-    record_somewhere(side, static_cast<std::uint64_t>(ticks), value < 0 ? -1 : 1);
+    record_somewhere(cell, static_cast<std::uint64_t>(ticks), value < 0);
 }
 
 void keep_more_samples(std::uint32_t head_offset) noexcept {

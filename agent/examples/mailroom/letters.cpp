@@ -4,7 +4,9 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/examples/mailroom/classifier.hpp"
+#include "signalbox/distinct.hpp"
 #include "signalbox/events.hpp"
+#include "signalbox/heavy_hitters.hpp"
 
 namespace mailroom {
 
@@ -24,18 +26,25 @@ struct Instruments {
           ham(telemetry, "letters_total", "Letters classified", {{"verdict", "ham"}}),
           spam(telemetry, "letters_total", "Letters classified", {{"verdict", "spam"}}),
           scoring(telemetry, "scoring_duration_seconds", "Time to parse and score a letter"),
-          size(telemetry, "letter_bytes", "Size of the letters", "bytes") {}
+          size(telemetry, "letter_bytes", "Size of the letters", "bytes"),
+          senders(telemetry, "senders", "Different senders of letters"),
+          subjects(telemetry, "subjects", "The most frequent subjects") {}
 
     EventLog log;
     Counter ham;
     Counter spam;
     Duration scoring;
     Distribution size;
+    signalbox::Distinct senders;
+    signalbox::HeavyHitters subjects;
 };
 
 Score score_letter(const std::string& letter, Instruments& instruments) {
     const auto timer = instruments.scoring.time();
-    return classify(parse_message(letter));
+    const Message message = parse_message(letter);
+    instruments.senders.add(message.field("From"));
+    instruments.subjects.add(message.field("Subject"));
+    return classify(message);
 }
 
 Response answer(const Score& score) {

@@ -180,6 +180,13 @@ void TestInspect::what_comes_from_outside_is_escaped_and_fits_the_lines() {
 void TestInspect::json_has_the_documented_members() {
     RecordedSegment segment;
     const auto json = to_json(report_of(segment, {.workers = true}));
+    for (const auto& figure : json.at("figures")) {
+        if (figure.at("kind") != "distribution" || figure.at("count") == 0) continue;
+        QVERIFY(figure.at("max_time").is_string());
+        QVERIFY(!figure.at("last_samples").empty());
+        QCOMPARE(figure.at("exponential_averages").size(), 6u);
+        QVERIFY(figure.at("standard_deviation").is_number());
+    }
     for (const char* name :
          {"group", "boot_id", "layout_version", "alive", "created", "end", "age_seconds", "target_workers",
           "degraded", "arbiter", "agent", "listeners", "workers", "figures", "events", "faults"})

@@ -8,6 +8,7 @@
 #include <random>
 #include <thread>
 
+#include "agent/telemetry/recent.hpp"
 #include "agent/telemetry/seat.hpp"
 #include "tests/agent/telemetry/totals.hpp"
 
@@ -35,6 +36,7 @@ private slots:
     void extremes_say_when_they_were();
     void the_last_samples_are_kept_with_their_times();
     void a_busy_instrument_spaces_its_samples_and_a_quiet_one_keeps_all_again();
+    void what_is_recent_is_of_all_lanes_and_both_sides();
     void a_gauge_adds_from_many_threads_and_follows_a_function();
     void a_live_latency_distribution_touches_two_pages();
     void untouched_instruments_use_no_pages();
@@ -346,10 +348,10 @@ void TestInstruments::the_last_samples_are_kept_with_their_times() {
         errors.record_value(i % 2 == 0 ? i : -i);
     const std::uint64_t now = telemetry::monotonic_ns();
     const auto samples = telemetry::read_samples(detail::own_lane, cell, now);
-    // A signed distribution counts the samples of each side in its own head; the ring is one.
-    QVERIFY(samples.size() >= 20);
-    for (const auto& sample : samples) {
-        QVERIFY(sample.value == std::trunc(sample.value) && std::abs(sample.value) <= 40);
+    QCOMPARE(samples.size(), 40u);
+    for (int i = 1; i <= 40; ++i) {
+        const auto& sample = samples[static_cast<std::size_t>(i) - 1];
+        QCOMPARE(sample.value, static_cast<double>(i % 2 == 0 ? i : -i));
         QVERIFY(sample.monotonic_ns + 100'000 >= begin && sample.monotonic_ns <= now);
     }
 }
@@ -371,6 +373,24 @@ void TestInstruments::a_busy_instrument_spaces_its_samples_and_a_quiet_one_keeps
     QCOMPARE(samples.size(), 64u);
     QCOMPARE(samples[62].value, 4711.0);
     QCOMPARE(samples[63].value, 4712.0);
+}
+
+void TestInstruments::what_is_recent_is_of_all_lanes_and_both_sides() {
+    Fixture f;
+    SignedDistribution errors(f.telemetry, "clock_error_seconds", "", "seconds", 1e9);
+    const std::uint64_t begin = telemetry::monotonic_ns();
+    errors.record_value(0.5);
+    std::thread([errors]() mutable { errors.record_value(-0.25); }).join();
+    const telemetry::Recent recent = telemetry::read_recent(f.view, *f.view.entry(0));
+    const std::uint64_t end = telemetry::monotonic_ns();
+    QCOMPARE(recent.samples.size(), 2u);
+    for (const auto at : {recent.min_monotonic_ns, recent.max_monotonic_ns})
+        QVERIFY(at && *at >= begin && *at <= end);
+    QVERIFY(*recent.min_monotonic_ns > *recent.max_monotonic_ns);
+    QVERIFY(!telemetry::Recent{}.averages());
+    const telemetry::Recent steps{{}, {}, {{1, 0}, {2, 1}, {4, 2}}};
+    QCOMPARE(steps.averages()->at(0), 1.5 + (4 - 1.5) / 2);
+    QCOMPARE(steps.averages()->at(5), 1 + 1.0 / 64 + (4 - 1 - 1.0 / 64) / 64);
 }
 
 void TestInstruments::a_gauge_adds_from_many_threads_and_follows_a_function() {

@@ -8,6 +8,7 @@
 
 #include <QtTest>
 #include <random>
+#include <thread>
 
 #include "agent/telemetry/retire.hpp"
 #include "agent/telemetry/seat.hpp"
@@ -110,41 +111,72 @@ void TestRetire::a_fold_that_was_cut_off_at_any_point_counts_once() {
 }
 
 void TestRetire::killed_workers_lose_at_most_the_update_in_flight() {
-    Telemetry telemetry({.group = "test", .max_workers = 1});
+    constexpr int kThreads = 3;
+    constexpr std::uint64_t kKills = 2000;
+    Telemetry telemetry({.group = "test", .max_workers = 1, .instruments = 16, .distributions = 2});
     Counter letters(telemetry, "letters_total", "");
     Distribution sizes(telemetry, "letter_bytes", "", "bytes");
     SegmentView view(telemetry.segment().descriptor());
-    auto* progress = static_cast<std::atomic<std::uint64_t>*>(
+    tests::Totals ticks(view);
+    struct alignas(64) Progress {
+        std::atomic<std::uint64_t> records;
+    };
+    auto* progress = static_cast<Progress*>(
         mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+    const auto value = [](std::uint64_t i) { return i % 5000 + 1; };
+    const auto work = [&](int thread) {
+        for (std::uint64_t i = 1;; ++i) {
+            letters.add();
+            sizes.record(value(i));
+            progress[thread].records.store(i);
+        }
+    };
     std::mt19937 random(5);
-    std::uint64_t low = 0;
-    std::uint64_t high = 0;
-    for (std::uint64_t generation = 1; generation <= 300; ++generation) {
+    std::uint64_t done = 0;
+    std::uint64_t sum_of_done = 0;
+    std::uint64_t sum_in_flight = 0;
+    for (std::uint64_t generation = 1; generation <= kKills; ++generation) {
         tests::occupy(telemetry, 0, generation);
-        progress->store(0);
+        for (int i = 0; i < kThreads; ++i)
+            progress[i].records.store(0);
         const pid_t child = fork();
         if (child == 0) {
             telemetry.attach(0);
-            for (std::uint64_t i = 1;; ++i) {
-                letters.add();
-                sizes.record(i % 5000 + 1);
-                progress->store(i);
-            }
+            for (int i = 1; i < kThreads; ++i)
+                std::thread(work, i).detach();
+            work(0);
         }
-        while (progress->load() < 100)
+        while (progress[0].records.load() < 100)
             sched_yield();
         spin(std::uniform_int_distribution<int>(0, 20'000)(random));
+        // Ticks that look at the dying, at its fold and at neither: none may see anything twice.
+        if (generation % 3 == 0) ticks.collect();
         kill(child, SIGKILL);
         waitpid(child, nullptr, 0);
-        low += progress->load();
-        high += progress->load() + 1;
+        if (generation % 5 == 0) ticks.collect();
+        for (int i = 0; i < kThreads; ++i) {
+            const std::uint64_t records = progress[i].records.load();
+            done += records;
+            sum_of_done += records / 5000 * (5000 * 5001 / 2);
+            for (std::uint64_t n = records / 5000 * 5000; n < records; ++n)
+                sum_of_done += value(n + 1);
+            sum_in_flight += value(records + 1);
+        }
         retire_seat(telemetry.segment(), 0);
     }
+    ticks.collect();
     tests::Totals totals(view);
     totals.collect();
-    QVERIFY(totals.counter("letters_total") >= low && totals.counter("letters_total") <= high);
-    const std::uint64_t recorded = totals.distribution("letter_bytes").count();
-    QVERIFY(recorded >= low && recorded <= high);
+    const std::uint64_t most = done + kKills * kThreads;
+    for (const tests::Totals* read : {&totals, &ticks}) {
+        QVERIFY(read->counter("letters_total") >= done && read->counter("letters_total") <= most);
+        const auto recorded = read->distribution("letter_bytes");
+        QVERIFY(recorded.count() >= done && recorded.count() <= most);
+        QVERIFY(recorded.sum() >= static_cast<double>(sum_of_done));
+        QVERIFY(recorded.sum() <= static_cast<double>(sum_of_done + sum_in_flight));
+    }
+    QCOMPARE(ticks.counter("letters_total"), totals.counter("letters_total"));
+    QCOMPARE(ticks.distribution("letter_bytes").count(), totals.distribution("letter_bytes").count());
     munmap(progress, 4096);
 }
 
