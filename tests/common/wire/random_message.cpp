@@ -91,12 +91,24 @@ private:
     }
     Sample sample() {
         Sample sample{number<std::uint32_t>(), {}};
-        switch (below(3)) {
+        switch (below(5)) {
             case 0:
                 sample.value = CounterDelta{number<std::uint64_t>()};
                 break;
             case 1:
                 sample.value = GaugeValue{real()};
+                break;
+            case 2:
+                sample.value = DistinctCount{real(), real(), real(), real()};
+                break;
+            case 3:
+                sample.value = TopKeys{
+                    list<TopKeys::Entry>(
+                        5,
+                        [this]() -> TopKeys::Entry {
+                            return {text(), below(2) == 0, number<std::uint64_t>(), number<std::uint64_t>()};
+                        }),
+                    number<std::uint64_t>(), number<std::uint64_t>()};
                 break;
             default:
                 sample.value = histogram();

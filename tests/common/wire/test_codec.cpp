@@ -168,9 +168,9 @@ private Q_SLOTS:
                                        "03"  // worker, slot, generation, three samples:
                                        "01"
                                        "0a"  // 0: counter, 10
-                                       "8201"
+                                       "8202"
                                        "000000000000f03f"  // 32: gauge, 1.0
-                                       "0b"                // 2: distribution
+                                       "13"                // 2: distribution
                                        "0a"
                                        "00"
                                        "04"
