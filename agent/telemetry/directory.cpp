@@ -13,6 +13,7 @@
 #include "agent/telemetry/seat.hpp"
 #include "common/sketch/space_saving.hpp"
 #include "common/sketch/ultra_log_log_registers.hpp"
+#include "common/wire/utf8.hpp"
 
 namespace signalbox::telemetry {
 namespace {
@@ -39,11 +40,11 @@ void fill(char (&field)[N], std::string_view text, std::string_view what, std::s
 std::string flatten(const Labels& labels, std::string_view name) {
     std::string text;
     for (const auto& [label, value] : labels) {
-        if (!is_name(label) || value.find('\n') != std::string::npos)
-            throw std::invalid_argument(
-                fmt::format("instrument {}: label {}=\"{}\": a label's name is letters, digits and "
-                            "_, its value one line",
-                            name, label, value));
+        if (!is_name(label) || !is_label_value(value))
+            throw std::invalid_argument(fmt::format(
+                "instrument {}: a label's name is letters, digits and _, its value one line of UTF-8 "
+                "without control characters; not so {}=\"{}\"",
+                name, label, value));
         text += label + '=' + value + '\n';
     }
     return text;
@@ -61,14 +62,24 @@ Labels unflatten(std::string_view text) {
     return labels;
 }
 
-/// Another process is writing the entry: waits for it, but not for one that died there.
-bool becomes_ready(const DirectoryEntry& entry) {
-    const std::uint64_t deadline = monotonic_ns() + 100'000'000;
-    while (entry.state.load(std::memory_order_acquire) == static_cast<std::uint32_t>(EntryState::claimed)) {
-        if (monotonic_ns() > deadline) return false;
+enum class Place { ours, others, given_up };
+
+/// Claims the entry if it is vacant. While another one writes it, waits until it is ready, or vacant again for
+/// lack of room: going on to the next one would leave a hole, where readers take the directory to end. Does
+/// not wait for one who died there.
+Place claim_or_wait(DirectoryEntry& entry) {
+    constexpr auto vacant = static_cast<std::uint32_t>(EntryState::vacant);
+    constexpr auto claimed = static_cast<std::uint32_t>(EntryState::claimed);
+    std::uint64_t deadline = 0;
+    for (;;) {
+        std::uint32_t state = entry.state.load(std::memory_order_acquire);
+        if (state == vacant && entry.state.compare_exchange_strong(state, claimed)) return Place::ours;
+        if (state != claimed) return Place::others;
+        const std::uint64_t now = monotonic_ns();
+        if (deadline == 0) deadline = now + 100'000'000;
+        if (now > deadline) return Place::given_up;
         sched_yield();
     }
-    return true;
 }
 
 std::size_t head_bytes(DistributionShape shape) {
@@ -175,6 +186,11 @@ InstrumentCell cell_of(const DirectoryEntry& entry) {
 
 }  // namespace
 
+bool is_label_value(std::string_view text) noexcept {
+    const auto control = [](unsigned char c) { return c < ' ' || c == 0x7f; };
+    return wire::is_utf8(text) && std::none_of(text.begin(), text.end(), control);
+}
+
 InstrumentCell register_instrument(Segment& segment, const Descriptor& descriptor) {
     if (!is_name(descriptor.name))
         throw std::invalid_argument(fmt::format(
@@ -186,9 +202,8 @@ InstrumentCell register_instrument(Segment& segment, const Descriptor& descripto
 
     for (std::uint32_t i = 0; i < segment.geometry().directory_capacity; ++i) {
         DirectoryEntry& entry = segment.entry(i);
-        auto vacant = static_cast<std::uint32_t>(EntryState::vacant);
-        if (entry.state.load(std::memory_order_acquire) == vacant &&
-            entry.state.compare_exchange_strong(vacant, static_cast<std::uint32_t>(EntryState::claimed))) {
+        const Place place = claim_or_wait(entry);
+        if (place == Place::ours) {
             try {
                 fill(entry.name, descriptor.name, "name", descriptor.name);
                 fill(entry.unit, descriptor.unit, "unit", descriptor.name);
@@ -213,7 +228,7 @@ InstrumentCell register_instrument(Segment& segment, const Descriptor& descripto
                 throw;
             }
         }
-        if (!becomes_ready(entry) || field(entry.name) != descriptor.name) continue;
+        if (place == Place::given_up || field(entry.name) != descriptor.name) continue;
         if (entry.kind != static_cast<std::uint32_t>(descriptor.kind))
             refuse(descriptor, entry, kind_name(entry.kind));
         if (entry.aggregation != static_cast<std::uint32_t>(descriptor.aggregation))
