@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "signalbox/state_tracker.hpp"
 #include "signalbox/telemetry.hpp"
 #include "tests/bench/bench.hpp"
 
@@ -189,6 +190,18 @@ void compare_timers(bench::Suite& suite, signalbox::Telemetry& telemetry) {
         });
 }
 
+void compare_state_trackers(bench::Suite& suite, signalbox::Telemetry& telemetry) {
+    signalbox::StateTracker clients(telemetry, "client", "Clients", {"idle", "busy"});
+    auto client = clients.enter(0);
+    std::uint64_t last = 0;
+    suite.compare(
+        "state_move", "ns", "its clock read",
+        [&] { return time_per_call([&](std::size_t i) { client.move_to(i % 2); }, kRounds / 8); },
+        [&] {
+            return time_per_call([&](std::size_t) { last = signalbox::detail::section_now(); }, kRounds / 8);
+        });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -204,6 +217,7 @@ int main(int argc, char** argv) {
         compare_distributions(suite, telemetry, samples);
         compare_counters(suite, telemetry);
         compare_timers(suite, telemetry);
+        compare_state_trackers(suite, telemetry);
     } catch (const std::exception& error) {
         std::cerr << "bench_record: " << error.what() << '\n';
         return 1;

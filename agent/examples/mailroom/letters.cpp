@@ -5,6 +5,7 @@
 
 #include "agent/examples/mailroom/classifier.hpp"
 #include "signalbox/events.hpp"
+#include "signalbox/state_tracker.hpp"
 
 namespace mailroom {
 
@@ -14,9 +15,12 @@ using signalbox::Duration;
 using signalbox::EventLog;
 using signalbox::Request;
 using signalbox::Response;
+using signalbox::StateTracker;
 using signalbox::Telemetry;
 
 namespace {
+
+enum class Stage { parsing, scoring, answering };
 
 struct Instruments {
     explicit Instruments(Telemetry& telemetry)
@@ -24,18 +28,22 @@ struct Instruments {
           ham(telemetry, "letters_total", "Letters classified", {{"verdict", "ham"}}),
           spam(telemetry, "letters_total", "Letters classified", {{"verdict", "spam"}}),
           scoring(telemetry, "scoring_duration_seconds", "Time to parse and score a letter"),
-          size(telemetry, "letter_bytes", "Size of the letters", "bytes") {}
+          size(telemetry, "letter_bytes", "Size of the letters", "bytes"),
+          letters(telemetry, "letter", "Letters", {"parsing", "scoring", "answering"}) {}
 
     EventLog log;
     Counter ham;
     Counter spam;
     Duration scoring;
     Distribution size;
+    StateTracker letters;
 };
 
-Score score_letter(const std::string& letter, Instruments& instruments) {
+Score score_letter(const std::string& letter, Instruments& instruments, StateTracker::Transitor& stage) {
     const auto timer = instruments.scoring.time();
-    return classify(parse_message(letter));
+    const Message message = parse_message(letter);
+    stage.move_to(Stage::scoring);
+    return classify(message);
 }
 
 Response answer(const Score& score) {
@@ -55,7 +63,9 @@ void add_letters(signalbox::Router& router, Telemetry& telemetry) {
             action.failure("the body is empty");
             return Response::json(400, R"({"error":"the body has to be a message"})");
         }
-        const Score score = score_letter(request.body, instruments);
+        auto stage = instruments.letters.enter(Stage::parsing);
+        const Score score = score_letter(request.body, instruments, stage);
+        stage.move_to(Stage::answering);
         (score.spam ? instruments.spam : instruments.ham).add();
         instruments.size.record(request.body.size());
         action.set("verdict", score.spam ? "spam" : "ham");

@@ -37,6 +37,9 @@ namespace telemetry {
 class EventSource;
 class Segment;
 }  // namespace telemetry
+namespace detail {
+class StateTable;
+}
 
 using Labels = std::vector<std::pair<std::string, std::string>>;
 
@@ -227,9 +230,13 @@ public:
              std::source_location where = std::source_location::current());
 
     /// Any thread. The first one of a process only starts the time.
-    void tick() noexcept;
+    void tick() noexcept { tick_at(detail::section_now()); }
 
 private:
+    friend class detail::StateTable;
+    /// For those who have read the clock already.
+    void tick_at(std::uint64_t now) noexcept;
+
     detail::DistributionCell cell_;  // with the process' last tick, in section_now(), behind its head
 };
 
