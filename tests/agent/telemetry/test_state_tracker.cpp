@@ -1,4 +1,5 @@
 // A tracker's instruments tell what its transitors did, from any thread, and nothing of one that is gone.
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,6 +35,7 @@ private slots:
     void what_was_entered_before_attaching_counts_from_its_first_move();
     void transitions_without_room_are_dropped_and_counted();
     void a_transition_without_room_for_its_interval_is_still_counted();
+    void a_state_that_there_is_not_ends_a_process_with_assertions();
     void bad_states_are_refused_by_name_data();
     void bad_states_are_refused_by_name();
 };
@@ -392,6 +394,28 @@ void TestStateTracker::a_transition_without_room_for_its_interval_is_still_count
     QCOMPARE(f.transitions("idle", ""), 10u);
     QVERIFY(f.intervals("", "idle").empty());
     QCOMPARE(f.dropped(), 20u);
+}
+
+void TestStateTracker::a_state_that_there_is_not_ends_a_process_with_assertions() {
+#ifdef NDEBUG
+    QSKIP("built without assertions");
+#endif
+    Fixture f;
+    StateTracker clients = f.clients();
+    for (const bool moves : {false, true}) {
+        const pid_t child = fork();
+        if (child == 0) {
+            signal(SIGABRT, SIG_DFL);  // no report by QtTest
+            close(STDERR_FILENO);
+            auto client = clients.enter(moves ? 0 : 4);
+            client.move_to(-1);
+            _exit(0);
+        }
+        int status = 0;
+        waitpid(child, &status, 0);
+        QVERIFY(WIFSIGNALED(status));
+        QCOMPARE(WTERMSIG(status), SIGABRT);
+    }
 }
 
 void TestStateTracker::bad_states_are_refused_by_name_data() {
