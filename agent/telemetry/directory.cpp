@@ -1,7 +1,6 @@
 #include "agent/telemetry/directory.hpp"
 
 #include <fmt/format.h>
-#include <sched.h>
 
 #include <algorithm>
 #include <cmath>
@@ -10,6 +9,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "agent/telemetry/registration.hpp"
 #include "agent/telemetry/seat.hpp"
 #include "common/sketch/space_saving.hpp"
 #include "common/sketch/ultra_log_log_registers.hpp"
@@ -21,11 +21,6 @@ bool is_name(std::string_view name) {
     const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
     return !name.empty() && letter(name.front()) &&
            std::all_of(name.begin(), name.end(), [&](char c) { return letter(c) || (c >= '0' && c <= '9'); });
-}
-
-template <std::size_t N>
-std::string_view field(const char (&text)[N]) {
-    return {text, ::strnlen(text, N)};
 }
 
 template <std::size_t N>
@@ -59,16 +54,6 @@ Labels unflatten(std::string_view text) {
             labels.emplace_back(line.substr(0, equals), line.substr(equals + 1));
     }
     return labels;
-}
-
-/// Another process is writing the entry: waits for it, but not for one that died there.
-bool becomes_ready(const DirectoryEntry& entry) {
-    const std::uint64_t deadline = monotonic_ns() + 100'000'000;
-    while (entry.state.load(std::memory_order_acquire) == static_cast<std::uint32_t>(EntryState::claimed)) {
-        if (monotonic_ns() > deadline) return false;
-        sched_yield();
-    }
-    return true;
 }
 
 std::size_t head_bytes(DistributionShape shape) {
@@ -135,12 +120,7 @@ InstrumentCell take_cells(Segment& segment, const Descriptor& descriptor) {
 }
 
 std::string place_of(const std::source_location& location) {
-    std::string_view file = location.file_name();
-    file.remove_prefix(std::min(file.size(), file.rfind('/') + 1));
-    std::string place = fmt::format("{}:{}", file, location.line());
-    return place.size() < sizeof(DirectoryEntry::defined_at)
-               ? place
-               : place.substr(place.size() - sizeof(DirectoryEntry::defined_at) + 1);
+    return telemetry::place_of(location, sizeof(DirectoryEntry::defined_at));
 }
 
 [[noreturn]] void refuse(const Descriptor& descriptor, const DirectoryEntry& entry, std::string_view as) {
@@ -213,7 +193,7 @@ InstrumentCell register_instrument(Segment& segment, const Descriptor& descripto
                 throw;
             }
         }
-        if (!becomes_ready(entry) || field(entry.name) != descriptor.name) continue;
+        if (!becomes_ready(entry.state) || field(entry.name) != descriptor.name) continue;
         if (entry.kind != static_cast<std::uint32_t>(descriptor.kind))
             refuse(descriptor, entry, kind_name(entry.kind));
         if (entry.aggregation != static_cast<std::uint32_t>(descriptor.aggregation))

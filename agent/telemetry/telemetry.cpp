@@ -52,6 +52,13 @@ void advance_windows(const telemetry::DirectoryEntry& entry, std::uint64_t now) 
 }  // namespace
 
 void Telemetry::refresh() {
+    for (std::size_t i = 0; i < watchers_.size(); ++i) {  // one may add another
+        try {
+            watchers_[i]();
+        } catch (...) {
+            // What it does about the change is the caller's business.
+        }
+    }
     for (const auto& [offset, read] : followed_) {
         detail::Word* word = detail::process_word(offset);
         if (!word) return;
