@@ -67,7 +67,8 @@ public:
                           .help = "A worker that is not ready by then is replaced",
                           .origin = origin_of(given.start_deadline, usual.start_deadline)}),
           memory_limit(context, "worker_memory_limit", given.worker_memory_limit,
-                       {.help = "A worker whose resident memory is above this is cycled; 0: no limit",
+                       {.max = Bytes{std::uint64_t{1} << 50},
+                        .help = "A worker whose resident memory is above this is cycled; 0: no limit",
                         .origin = origin_of(given.worker_memory_limit, usual.worker_memory_limit)}) {
         tell("workers", given.workers, usual.workers);
         tell("max_workers", given.max_workers, usual.max_workers);
