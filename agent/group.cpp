@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "agent/black_box.hpp"
+#include "agent/server/address.hpp"
 #include "agent/server/worker.hpp"
 #include "agent/service/service.hpp"
 #include "agent/supervisor/arbiter.hpp"
@@ -39,6 +40,77 @@ std::uint32_t port_of(std::string_view address) {
     return port;
 }
 
+/// As bound: with the port that was free.
+std::string address_of(int listener) {
+    sockaddr_storage address{};
+    socklen_t size = sizeof address;
+    ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
+    return server::format_address(address);
+}
+
+using std::chrono::milliseconds;
+constexpr std::chrono::hours kDay{24};
+
+/// The group's own settings, with where they were chosen. Those that need no restart are tunables.
+class Settings {
+public:
+    Settings(Telemetry& telemetry, const GroupOptions& given, const GroupOptions& usual = {})
+        : context(telemetry),
+          origin(given.origin),
+          drain_deadline(context, "drain_deadline", given.drain_deadline,
+                         {.max = kDay,
+                          .help = "What a stopping worker still has open after this is closed",
+                          .origin = origin_of(given.drain_deadline, usual.drain_deadline)}),
+          start_deadline(context, "start_deadline", given.start_deadline,
+                         {.min = milliseconds(10),
+                          .max = kDay,
+                          .help = "A worker that is not ready by then is replaced",
+                          .origin = origin_of(given.start_deadline, usual.start_deadline)}),
+          memory_limit(context, "worker_memory_limit", given.worker_memory_limit,
+                       {.max = Bytes{std::uint64_t{1} << 50},
+                        .help = "A worker whose resident memory is above this is cycled; 0: no limit",
+                        .origin = origin_of(given.worker_memory_limit, usual.worker_memory_limit)}) {
+        tell("workers", given.workers, usual.workers);
+        tell("max_workers", given.max_workers, usual.max_workers);
+        tell("segment_path", given.segment_path, usual.segment_path);
+        tell("agent_socket", given.agent_socket, usual.agent_socket);
+    }
+
+    void tell(const server::HttpListener& listener) {
+        const ListenerOptions& options = listener.options;
+        const std::string prefix = fmt::format("listener_{}_", listener.index);
+        context.setting(prefix + "address", listener.address, origin);
+        tell(prefix + "backlog", options.backlog, ListenerOptions{}.backlog);
+        tell(prefix + "queue_capacity", options.queue_capacity, ListenerOptions{}.queue_capacity);
+    }
+
+    Tunable<milliseconds> queue_deadline(unsigned listener, const ListenerOptions& options) {
+        return {context,
+                fmt::format("listener_{}_queue_deadline", listener),
+                options.queue_deadline,
+                {.min = milliseconds(1),
+                 .max = kDay,
+                 .help = "An accepted connection that waited longer for the event loop is shed",
+                 .origin = origin_of(options.queue_deadline, ListenerOptions{}.queue_deadline)}};
+    }
+
+    Context context;
+    std::string origin;
+    Tunable<milliseconds> drain_deadline;
+    Tunable<milliseconds> start_deadline;
+    Tunable<Bytes> memory_limit;
+
+private:
+    template <class T>
+    std::string_view origin_of(const T& value, const T& otherwise) const {
+        return value == otherwise ? std::string_view("default") : origin;
+    }
+    template <class T>
+    void tell(const std::string& name, const T& value, const T& otherwise) {
+        context.setting(name, fmt::format("{}", value), origin_of(value, otherwise));
+    }
+};
+
 }  // namespace
 
 struct Group::Impl {
@@ -46,9 +118,11 @@ struct Group::Impl {
         : options(std::move(given)),
           box(options),
           telemetry({.group = options.name, .max_workers = options.max_workers, .path = box.path()}),
+          settings(telemetry, options),
           metrics(server::make_server_metrics(telemetry)) {
         box.hold(telemetry.segment().descriptor());
         tell_where_the_segment_is();
+        settings.context.describe_process();
     }
 
     void tell_where_the_segment_is();
@@ -59,6 +133,7 @@ struct Group::Impl {
     GroupOptions options;
     BlackBox box;
     Telemetry telemetry;
+    Settings settings;
     std::shared_ptr<server::ServerMetrics> metrics;
     std::vector<std::shared_ptr<server::HttpListener>> listeners;
     std::vector<std::function<void(unsigned)>> after_fork;
@@ -78,11 +153,18 @@ Telemetry& Group::telemetry() {
     return impl_->telemetry;
 }
 
+Context Group::context() {
+    return impl_->settings.context;
+}
+
 std::string Group::http(std::string_view address, Router router, ListenerOptions options) {
     if (impl_->listeners.size() >= telemetry::kMaxListeners)
         throw std::length_error(fmt::format("a group has at most {} listeners", telemetry::kMaxListeners));
     const auto index = static_cast<unsigned>(impl_->listeners.size());
-    impl_->listeners.push_back(server::bind_http(address, std::move(router), options, index));
+    auto listener = server::bind_http(address, std::move(router), options, index);
+    listener->queue_deadline = impl_->settings.queue_deadline(index, options);
+    impl_->settings.tell(*listener);
+    impl_->listeners.push_back(std::move(listener));
     impl_->publish(*impl_->listeners.back());
     return impl_->listeners.back()->address;
 }
@@ -126,7 +208,8 @@ int Group::Impl::serve(telemetry::SeatWriter& seat, std::function<void()> notify
     server::WorkerConfig config;
     config.listeners = listeners;
     config.metrics = metrics;
-    config.drain_deadline = options.drain_deadline;
+    config.drain_deadline = settings.drain_deadline;
+    config.refresh = [this] { telemetry.refresh(); };
     config.notify_arbiter = std::move(notify);
     return server::run_worker(seat, config);
 }
@@ -135,9 +218,9 @@ supervisor::ArbiterConfig Group::Impl::arbiter_config() {
     supervisor::ArbiterConfig config;
     config.roster = {.workers = options.workers,
                      .max_workers = options.max_workers,
-                     .memory_limit = options.worker_memory_limit,
-                     .drain_deadline = options.drain_deadline,
-                     .start_deadline = options.start_deadline,
+                     .memory_limit = settings.memory_limit,
+                     .drain_deadline = settings.drain_deadline,
+                     .start_deadline = settings.start_deadline,
                      .fork_worker = {}};
     config.worker = [this](telemetry::SeatWriter& seat, std::function<void()> notify) {
         return serve(seat, std::move(notify));
@@ -155,6 +238,7 @@ supervisor::ArbiterConfig Group::Impl::arbiter_config() {
         service.tls = options.agent_tls;
         service.tls_listener = service::bind_agent_port(options.agent_tls.address);
         config.close_in_workers.push_back(service.tls_listener);
+        settings.context.setting("agent_tls_address", address_of(service.tls_listener), options.origin);
     }
     config.agent = [this](int command_socket) {
         service.commands = command_socket;

@@ -48,7 +48,7 @@ void Intake::sleep() {
 void Intake::open(const AcceptedSocket& socket, std::uint64_t now) {
     const std::chrono::nanoseconds waited(now > socket.accepted_ns ? now - socket.accepted_ns : 0);
     context_.metrics.queue_wait.record(waited);
-    if (waited > listener_->options.queue_deadline) {
+    if (waited > listener_->queue_deadline.get()) {
         context_.metrics.shed_deadline.add();
         queue_.count_shed();
         send_unavailable(socket.descriptor);

@@ -76,7 +76,8 @@ std::shared_ptr<HttpListener> bind_http(std::string_view text, Router router, Li
                                                                   .address = std::string(text),
                                                                   .is_unix = is_unix,
                                                                   .router = std::move(router),
-                                                                  .options = options},
+                                                                  .options = options,
+                                                                  .queue_deadline = options.queue_deadline},
                                                  [](HttpListener* bound) {
                                                      ::close(bound->socket);
                                                      delete bound;

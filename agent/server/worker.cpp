@@ -17,7 +17,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kBeat = DeadlineWheel::kTick;
-constexpr unsigned kBeatsPerFileCount = 10;
+constexpr unsigned kBeatsPerSecond = 10;
 /// A client that has just had an answer may have the next request on its way.
 constexpr auto kQuietWhenDraining = 500ms;
 
@@ -81,7 +81,10 @@ private:
         context_.seat.beat(now);
         context_.deadlines.advance(now);
         context_.lingering.sweep(now);
-        if (beats_++ % kBeatsPerFileCount == 0) context_.seat.set_open_files(count_open_files());
+        if (beats_++ % kBeatsPerSecond == 0) {
+            context_.seat.set_open_files(count_open_files());
+            if (config_.refresh) config_.refresh();
+        }
         if (context_.draining && drained(now)) return context_.io.stop();
         beat_.expires_after(kBeat);
         beat_.async_wait([this](const boost::system::error_code& ec) {
@@ -91,7 +94,7 @@ private:
 
     void drain() {
         context_.draining = true;
-        drain_until_ = std::chrono::steady_clock::now() + config_.drain_deadline;
+        drain_until_ = std::chrono::steady_clock::now() + config_.drain_deadline.get();
         show(telemetry::Phase::draining);
         for (const auto& entrance : entrances_)
             entrance->acceptor->stop();

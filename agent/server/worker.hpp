@@ -25,6 +25,7 @@ struct HttpListener {
     bool is_unix = false;
     Router router;
     ListenerOptions options;
+    Tunable<std::chrono::milliseconds> queue_deadline;  ///< what holds, rather than the one in `options`
 };
 
 /// The instruments that every server has; registered before the fork. Names are in metrics.cpp.
@@ -34,7 +35,9 @@ std::shared_ptr<ServerMetrics> make_server_metrics(Telemetry& telemetry);
 struct WorkerConfig {
     std::vector<std::shared_ptr<HttpListener>> listeners;
     std::shared_ptr<ServerMetrics> metrics;
-    std::chrono::milliseconds drain_deadline{10'000};
+    Tunable<std::chrono::milliseconds> drain_deadline{std::chrono::seconds(10)};
+    /// Telemetry::refresh() or the like; called once a second in the event loop. May be empty.
+    std::function<void()> refresh{};
     /// Wakes the arbiter after a change of phase (any thread).
     std::function<void()> notify_arbiter;
 };

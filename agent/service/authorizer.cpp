@@ -24,9 +24,11 @@ constexpr Rule kRules[] = {
     {"listeners.list", Role::viewer},
     {"instruments.list", Role::viewer},
     {"events.list", Role::viewer},
-    {"worker.cycle", Role::operator_role},
-    {"group.cycle", Role::operator_role},
-    {"group.scale", Role::operator_role},
+    {"settings", Role::viewer},
+    {"set", Role::viewer},  // each tunable says who may change it: decide_change()
+    {"worker.cycle", Role::operator_},
+    {"group.cycle", Role::operator_},
+    {"group.scale", Role::operator_},
 };
 
 /// A name that can be written to a terminal, a log or an event.
@@ -41,19 +43,23 @@ std::string printable(std::string name) {
 
 std::optional<Principal> Authorizer::unix_peer(uid_t uid) const {
     if (uid != 0 && uid != ::geteuid()) return {};
-    return Principal{"uid " + std::to_string(uid), Role::operator_role};
+    return Principal{"uid " + std::to_string(uid), Role::operator_};
 }
 
 Principal Authorizer::tls_peer(const std::string& common_name) const {
     const bool listed = std::find(operators_.begin(), operators_.end(), common_name) != operators_.end();
-    return {printable(common_name), listed ? Role::operator_role : Role::viewer};
+    return {printable(common_name), listed ? Role::operator_ : Role::viewer};
 }
 
 Decision Authorizer::decide(const Principal& principal, std::string_view what) const {
     const auto* rule = std::find_if(std::begin(kRules), std::end(kRules),
                                     [what](const Rule& candidate) { return candidate.what == what; });
     if (rule == std::end(kRules)) return Decision::unknown;
-    return rule->needed == Role::viewer || principal.may_act() ? Decision::allowed : Decision::denied;
+    return decide_change(principal, rule->needed);
+}
+
+Decision Authorizer::decide_change(const Principal& principal, Role needed) const {
+    return needed == Role::viewer || principal.may_act() ? Decision::allowed : Decision::denied;
 }
 
 }  // namespace signalbox::service

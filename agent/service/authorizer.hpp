@@ -12,18 +12,15 @@
 #include <string_view>
 #include <vector>
 
-namespace signalbox::service {
+#include "signalbox/detail/tunable.hpp"
 
-enum class Role {
-    viewer,         ///< may look
-    operator_role,  ///< may look and act
-};
+namespace signalbox::service {
 
 /// Who is at the other end of a connection.
 struct Principal {
     std::string name;  ///< "uid 0", or the subject common name of the client's certificate; printable
     Role role = Role::viewer;
-    bool may_act() const { return role == Role::operator_role; }
+    bool may_act() const { return role == Role::operator_; }
 };
 
 enum class Decision {
@@ -45,6 +42,9 @@ public:
 
     /// `what` is a JSON-RPC method or "GET /path".
     Decision decide(const Principal& principal, std::string_view what) const;
+
+    /// Whether the principal may change a tunable that is for `needed`, once "set" itself is allowed.
+    Decision decide_change(const Principal& principal, Role needed) const;
 
 private:
     std::vector<std::string> operators_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "agent/service/backlog.hpp"
+#include "agent/telemetry/setting_values.hpp"
 #include "common/wire/event_json.hpp"
 #include "common/wire/names.hpp"
 #include "common/wire/readable.hpp"
@@ -39,6 +40,40 @@ json worker_json(const wire::Worker& worker) {
             {"activity", wire::to_utf8(worker.activity)},
             {"activity_age_seconds", seconds(worker.activity_age)},
             {"queues", std::move(queues)}};
+}
+
+std::string_view kind_name(telemetry::SettingKind kind) {
+    switch (kind) {
+        case telemetry::SettingKind::setting:
+            return "setting";
+        case telemetry::SettingKind::tunable:
+            return "tunable";
+        case telemetry::SettingKind::fact:
+            break;
+    }
+    return "fact";
+}
+
+json setting_json(const telemetry::Setting& setting) {
+    json members = {{"name", wire::to_utf8(setting.name)},
+                    {"kind", kind_name(setting.kind)},
+                    {"type", telemetry::type_name(setting.type)},
+                    {"value", nullptr},
+                    {"origin", nullptr},
+                    {"changes", nullptr},
+                    {"defined_at", wire::to_utf8(setting.defined_at)}};
+    if (setting.value) {
+        members["value"] = wire::to_utf8(setting.value->text);
+        members["origin"] = wire::to_utf8(setting.value->origin);
+        members["changes"] = setting.value->version;
+    }
+    if (setting.kind != telemetry::SettingKind::tunable) return members;
+    members["min"] = telemetry::format_value(setting.type, setting.min);
+    members["max"] = telemetry::format_value(setting.type, setting.max);
+    members["unit"] = wire::to_utf8(setting.unit);
+    members["help"] = wire::to_utf8(setting.help);
+    members["role"] = setting.role == Role::viewer ? "viewer" : "operator";
+    return members;
 }
 
 }  // namespace
@@ -79,6 +114,13 @@ json describe_instruments(const Catalogue& catalogue) {
                                {"labels", std::move(labels)}});
     }
     return {{"instruments", std::move(instruments)}};
+}
+
+json describe_settings(const telemetry::SegmentView& view) {
+    json settings = json::array();
+    for (const telemetry::Setting& setting : view.settings())
+        settings.push_back(setting_json(setting));
+    return {{"settings", std::move(settings)}};
 }
 
 json describe_events(const EventLog& log, std::size_t limit) {

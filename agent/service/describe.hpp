@@ -13,6 +13,7 @@ namespace signalbox::service {
 nlohmann::json describe_workers(const telemetry::SegmentView& view);
 nlohmann::json describe_listeners(const telemetry::SegmentView& view);
 nlohmann::json describe_instruments(const Catalogue& catalogue);
+nlohmann::json describe_settings(const telemetry::SegmentView& view);
 nlohmann::json describe_events(const EventLog& log, std::size_t limit);
 
 }  // namespace signalbox::service

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "agent/service/describe.hpp"
+#include "agent/telemetry/setting_values.hpp"
 #include "common/wire/utf8.hpp"
 
 namespace signalbox::service {
@@ -74,17 +75,53 @@ std::string text_of(const char (&field)[N]) {
     return {field, ::strnlen(field, N)};
 }
 
-json command_result(const Command& command, const Answer& answer) {
+json command_result(const Command& command, const json& params, const Answer& answer) {
     const std::string message = wire::to_utf8(text_of(answer.text));
     switch (command.operation) {
         case Operation::cycle_worker:
             return {{"slot", command.slot}, {"generation", command.generation}, {"message", message}};
         case Operation::scale:
             return {{"from", answer.from_workers}, {"to", answer.to_workers}, {"message", message}};
+        case Operation::set:
+            return {{"name", params.at("name")},
+                    {"value", telemetry::format_value(command.setting_type, command.value)},
+                    {"message", message}};
         case Operation::cycle_group:
             break;
     }
     return {{"message", message}};
+}
+
+/// A value as a person writes it; numbers and booleans may be JSON's own.
+std::string value_text(const json& params) {
+    const auto found = params.find("value");
+    if (found == params.end()) throw Error(invalid_params, "value is missing");
+    if (found->is_string()) return found->get<std::string>();
+    if (found->is_number() || found->is_boolean()) return found->dump();
+    throw Error(invalid_params, "value must be a string, a number, true or false");
+}
+
+telemetry::Setting find_setting(const telemetry::SegmentView& view, const json& params) {
+    const auto found = params.find("name");
+    if (found == params.end() || !found->is_string())
+        throw Error(invalid_params, "name must be a string: that of a tunable");
+    const auto& name = found->get_ref<const std::string&>();
+    for (telemetry::Setting& setting : view.settings())
+        if (setting.name == name) return std::move(setting);
+    throw Error(invalid_params, fmt::format("there is no setting '{:.100}'", name));
+}
+
+/// The word for the value, if the tunable can have it. The arbiter looks again.
+std::uint64_t word_for(const telemetry::Setting& setting, const std::string& text) {
+    std::uint64_t word = 0;
+    try {
+        word = telemetry::parse_value(setting.type, text);
+    } catch (const std::invalid_argument& error) {
+        throw Error(invalid_params, fmt::format("{}: {}", setting.name, error.what()));
+    }
+    const std::string refusal = telemetry::refusal_of(setting, word, text);
+    if (!refusal.empty()) throw Error(invalid_params, refusal);
+    return word;
 }
 
 }  // namespace
@@ -154,6 +191,8 @@ void Rpc::dispatch(Call call) {
             call.stream->unsubscribe();
             return call.succeed(json::object());
         }
+        if (call.method == "settings") return call.succeed(describe_settings(view_));
+        if (call.method == "set") return set(call);
         if (call.method == "worker.cycle" || call.method == "group.cycle" || call.method == "group.scale")
             return command(call);
         // The Authorizer's table also has the pages.
@@ -202,16 +241,38 @@ void Rpc::command(Call& call) {
         command.workers =
             static_cast<std::uint32_t>(integer(call.params, "workers", 1, view_.geometry().slot_count));
     }
-    const std::string who = wire::to_utf8(call.principal.name, sizeof command.principal - 1);
-    std::memcpy(command.principal, who.data(), who.size());
     fmt::print(stderr, "signalbox agent: {} asks for {} (slot {}, generation {}, workers {})\n",
                call.principal.name, call.method, command.slot, command.generation, command.workers);
+    ask_arbiter(call, command);
+}
 
+void Rpc::set(Call& call) {
+    const telemetry::Setting setting = find_setting(view_, call.params);
+    if (setting.kind != telemetry::SettingKind::tunable)
+        throw Error(refused, fmt::format("{} cannot be changed while the group runs", setting.name));
+    if (authorizer_.decide_change(call.principal, setting.role) != Decision::allowed)
+        throw Error(not_authorised,
+                    fmt::format("{} may look, but not act (set {})", call.principal.name, setting.name));
+    const std::string text = value_text(call.params);
+    Command command;
+    command.operation = Operation::set;
+    command.setting = setting.index;
+    command.setting_type = setting.type;
+    command.value = word_for(setting, text);
+    fmt::print(stderr, "signalbox agent: {} asks for set ({} = {})\n", call.principal.name, setting.name,
+               telemetry::format_value(setting.type, command.value));
+    ask_arbiter(call, command);
+}
+
+void Rpc::ask_arbiter(Call& call, Command command) {
+    const std::string who = wire::to_utf8(call.principal.name, sizeof command.principal - 1);
+    std::memcpy(command.principal, who.data(), who.size());
+    command.role = call.principal.role;
     commands_.ask(command, [call = std::move(call), command](std::optional<Answer> answer) {
         if (!answer) return call.fail(arbiter_silent, "the arbiter does not answer");
         switch (answer->outcome) {
             case Outcome::accepted:
-                return call.succeed(command_result(command, *answer));
+                return call.succeed(command_result(command, call.params, *answer));
             case Outcome::stale:
                 return call.fail(stale_generation, text_of(answer->text));
             case Outcome::refused:

@@ -42,6 +42,8 @@ private:
     void dispatch(Call call);
     void subscribe(Call& call);
     void command(Call& call);
+    void set(Call& call);
+    void ask_arbiter(Call& call, supervisor::Command command);
 
     const telemetry::SegmentView& view_;
     Feeds& feeds_;

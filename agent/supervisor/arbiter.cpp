@@ -16,6 +16,7 @@
 #include <system_error>
 
 #include "agent/supervisor/process.hpp"
+#include "agent/telemetry/settings.hpp"
 
 namespace signalbox::supervisor {
 namespace {
@@ -31,6 +32,11 @@ constexpr int kAgentFarewellMilliseconds = 1'000;
 int checked(int descriptor, const char* what) {
     if (descriptor < 0) throw std::system_error(errno, std::generic_category(), what);
     return descriptor;
+}
+
+/// "operator alice"
+std::string origin_of(const Command& command) {
+    return fmt::format("{} {}", command.role == Role::operator_ ? "operator" : "viewer", command.principal);
 }
 
 }  // namespace
@@ -182,7 +188,28 @@ void Arbiter::handle_commands() {
         agent_.answer(execute(*command));
 }
 
+/// Which role may set what is the agent's business; type and range are ours.
+Answer Arbiter::set(const Command& command) {
+    const std::string origin = origin_of(command);
+    const telemetry::Change change =
+        telemetry::change_tunable(segment_, command.setting, command.setting_type, command.value, origin);
+    Answer answer;
+    answer.id = command.id;
+    answer.outcome = change.refusal.empty() ? Outcome::accepted : Outcome::refused;
+    const std::string text = change.refusal.empty()
+                                 ? fmt::format("{}: {} before, {} now", change.name, change.from, change.to)
+                                 : change.refusal;
+    std::strncpy(answer.text, text.c_str(), sizeof answer.text - 1);
+    if (change.refusal.empty())
+        journal_.say(Severity::info, "setting_changed", fmt::format("{}, set by {}.", text, origin));
+    else
+        journal_.say(Severity::warning, "command_refused",
+                     fmt::format("{} (asked for by {})", text, command.principal));
+    return answer;
+}
+
 Answer Arbiter::execute(const Command& command) {
+    if (command.operation == Operation::set) return set(command);
     const std::string reason = fmt::format("asked for by {}", command.principal);
     Answer answer;
     answer.id = command.id;
@@ -197,7 +224,12 @@ Answer Arbiter::execute(const Command& command) {
             break;
         case Operation::scale:
             verdict = roster_.scale(command.workers, reason);
+            if (verdict.refusal == Roster::Refusal::none)
+                telemetry::note_setting(segment_, "workers", std::to_string(roster_.target()),
+                                        origin_of(command));
             break;
+        case Operation::set:
+            break;  // has been dealt with
     }
     switch (verdict.refusal) {
         case Roster::Refusal::none:

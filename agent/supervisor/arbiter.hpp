@@ -44,6 +44,7 @@ private:
     void reap();
     void handle_commands();
     Answer execute(const Command& command);
+    Answer set(const Command& command);
     void begin_stop(bool at_once);
 
     Telemetry& telemetry_;

@@ -9,12 +9,15 @@
 #include <string_view>
 #include <type_traits>
 
+#include "signalbox/detail/tunable.hpp"
+
 namespace signalbox::supervisor {
 
 enum class Operation : std::uint32_t {
     cycle_worker = 1,  ///< slot, generation
     cycle_group = 2,
     scale = 3,  ///< workers
+    set = 4,    ///< setting, setting_type, value
 };
 
 struct Command {
@@ -23,8 +26,11 @@ struct Command {
     std::uint32_t slot = 0;
     std::uint64_t generation = 0;
     std::uint32_t workers = 0;
-    std::uint32_t reserved = 0;
-    char principal[64] = {};  ///< who asked, for the event; zero-terminated
+    std::uint32_t setting = 0;           ///< its index in the segment's table
+    detail::SettingType setting_type{};  ///< as which the value was read
+    Role role = Role::viewer;            ///< of who asked
+    std::uint64_t value = 0;             ///< a tunable's word
+    char principal[64] = {};             ///< who asked, for the event; zero-terminated
 };
 
 enum class Outcome : std::uint32_t {

@@ -105,7 +105,7 @@ void Roster::note_ready(Worker& worker, std::uint64_t now) {
 void Roster::dismiss(Worker& worker, int signal, std::uint64_t now, std::string_view why) {
     worker.role = Role::leaving;
     const std::uint64_t patience =
-        signal == SIGTERM ? nanoseconds(config_.drain_deadline) + kKillGrace : kKillGrace;
+        signal == SIGTERM ? nanoseconds(config_.drain_deadline.get()) + kKillGrace : kKillGrace;
     worker.kill_at_ns = now + patience;
     journal_.say(
         Severity::info, signal == SIGTERM ? "worker_draining" : "worker_stopping",
@@ -153,7 +153,7 @@ void Roster::start(unsigned slot, std::uint64_t now) {
               .seat = worker.seat,
               .generation = generation,
               .started_ns = now,
-              .kill_at_ns = now + nanoseconds(config_.start_deadline)};
+              .kill_at_ns = now + nanoseconds(config_.start_deadline.get())};
     slots_[slot].last_side = side;
     journal_.say(Severity::info, "worker_starting", fmt::format("{} starts.", name(worker)),
                  static_cast<std::uint32_t>(pid), generation);
@@ -216,7 +216,7 @@ void Roster::sample(std::uint64_t now) {
 
         const unsigned slot = worker.seat / 2;
         if (worker.role == Role::serving && now - worker.started_ns > kLongEnough) slots_[slot].failures = 0;
-        const auto limit = static_cast<std::uint64_t>(config_.memory_limit);
+        const auto limit = static_cast<std::uint64_t>(config_.memory_limit.get());
         if (limit > 0 && resident > limit && worker.role == Role::serving && !slots_[slot].cycling &&
             !is_queued(slot)) {
             journal_.say(Severity::warning, "memory_limit",

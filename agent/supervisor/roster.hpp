@@ -25,9 +25,9 @@ namespace signalbox::supervisor {
 struct RosterConfig {
     unsigned workers = 2;
     unsigned max_workers = 64;
-    Bytes memory_limit{0};
-    std::chrono::milliseconds drain_deadline{10'000};
-    std::chrono::milliseconds start_deadline{30'000};
+    Tunable<Bytes> memory_limit{Bytes{0}};
+    Tunable<std::chrono::milliseconds> drain_deadline{std::chrono::seconds(10)};
+    Tunable<std::chrono::milliseconds> start_deadline{std::chrono::seconds(30)};
     /// Forks a worker into `seat`; its pid, or -1.
     std::function<pid_t(unsigned seat)> fork_worker{};
 };

@@ -23,6 +23,10 @@ struct LaneSet {
 /// detaches. Threads that have recorded before keep their lane, so attach before starting any.
 void attach_process(const LaneSet& lanes) noexcept;
 
+/// Another number after each attach_process() of this process or one that it was forked from: what was
+/// recorded under one is not in the cells of the next.
+std::uint32_t current_attachment() noexcept;
+
 /// Halves the spacing of the samples of the distribution with that head, in all lanes of this process, so
 /// that one that was busy and is quiet now keeps all its samples again after 16 calls.
 void keep_more_samples(std::uint32_t head_offset) noexcept;

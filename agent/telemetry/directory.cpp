@@ -1,7 +1,6 @@
 #include "agent/telemetry/directory.hpp"
 
 #include <fmt/format.h>
-#include <sched.h>
 
 #include <algorithm>
 #include <cmath>
@@ -10,9 +9,11 @@
 #include <stdexcept>
 #include <string>
 
+#include "agent/telemetry/registration.hpp"
 #include "agent/telemetry/seat.hpp"
 #include "common/sketch/space_saving.hpp"
 #include "common/sketch/ultra_log_log_registers.hpp"
+#include "common/wire/utf8.hpp"
 
 namespace signalbox::telemetry {
 namespace {
@@ -21,11 +22,6 @@ bool is_name(std::string_view name) {
     const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
     return !name.empty() && letter(name.front()) &&
            std::all_of(name.begin(), name.end(), [&](char c) { return letter(c) || (c >= '0' && c <= '9'); });
-}
-
-template <std::size_t N>
-std::string_view field(const char (&text)[N]) {
-    return {text, ::strnlen(text, N)};
 }
 
 template <std::size_t N>
@@ -39,11 +35,11 @@ void fill(char (&field)[N], std::string_view text, std::string_view what, std::s
 std::string flatten(const Labels& labels, std::string_view name) {
     std::string text;
     for (const auto& [label, value] : labels) {
-        if (!is_name(label) || value.find('\n') != std::string::npos)
-            throw std::invalid_argument(
-                fmt::format("instrument {}: label {}=\"{}\": a label's name is letters, digits and "
-                            "_, its value one line",
-                            name, label, value));
+        if (!is_name(label) || !is_label_value(value))
+            throw std::invalid_argument(fmt::format(
+                "instrument {}: a label's name is letters, digits and _, its value one line of UTF-8 "
+                "without control characters; not so {}=\"{}\"",
+                name, label, value));
         text += label + '=' + value + '\n';
     }
     return text;
@@ -59,16 +55,6 @@ Labels unflatten(std::string_view text) {
             labels.emplace_back(line.substr(0, equals), line.substr(equals + 1));
     }
     return labels;
-}
-
-/// Another process is writing the entry: waits for it, but not for one that died there.
-bool becomes_ready(const DirectoryEntry& entry) {
-    const std::uint64_t deadline = monotonic_ns() + 100'000'000;
-    while (entry.state.load(std::memory_order_acquire) == static_cast<std::uint32_t>(EntryState::claimed)) {
-        if (monotonic_ns() > deadline) return false;
-        sched_yield();
-    }
-    return true;
 }
 
 std::size_t head_bytes(DistributionShape shape) {
@@ -135,12 +121,7 @@ InstrumentCell take_cells(Segment& segment, const Descriptor& descriptor) {
 }
 
 std::string place_of(const std::source_location& location) {
-    std::string_view file = location.file_name();
-    file.remove_prefix(std::min(file.size(), file.rfind('/') + 1));
-    std::string place = fmt::format("{}:{}", file, location.line());
-    return place.size() < sizeof(DirectoryEntry::defined_at)
-               ? place
-               : place.substr(place.size() - sizeof(DirectoryEntry::defined_at) + 1);
+    return telemetry::place_of(location, sizeof(DirectoryEntry::defined_at));
 }
 
 [[noreturn]] void refuse(const Descriptor& descriptor, const DirectoryEntry& entry, std::string_view as) {
@@ -175,6 +156,11 @@ InstrumentCell cell_of(const DirectoryEntry& entry) {
 
 }  // namespace
 
+bool is_label_value(std::string_view text) noexcept {
+    const auto control = [](unsigned char c) { return c < ' ' || c == 0x7f; };
+    return wire::is_utf8(text) && std::none_of(text.begin(), text.end(), control);
+}
+
 InstrumentCell register_instrument(Segment& segment, const Descriptor& descriptor) {
     if (!is_name(descriptor.name))
         throw std::invalid_argument(fmt::format(
@@ -186,9 +172,8 @@ InstrumentCell register_instrument(Segment& segment, const Descriptor& descripto
 
     for (std::uint32_t i = 0; i < segment.geometry().directory_capacity; ++i) {
         DirectoryEntry& entry = segment.entry(i);
-        auto vacant = static_cast<std::uint32_t>(EntryState::vacant);
-        if (entry.state.load(std::memory_order_acquire) == vacant &&
-            entry.state.compare_exchange_strong(vacant, static_cast<std::uint32_t>(EntryState::claimed))) {
+        const Place place = claim_or_wait(entry.state);
+        if (place == Place::ours) {
             try {
                 fill(entry.name, descriptor.name, "name", descriptor.name);
                 fill(entry.unit, descriptor.unit, "unit", descriptor.name);
@@ -213,7 +198,7 @@ InstrumentCell register_instrument(Segment& segment, const Descriptor& descripto
                 throw;
             }
         }
-        if (!becomes_ready(entry) || field(entry.name) != descriptor.name) continue;
+        if (place == Place::given_up || field(entry.name) != descriptor.name) continue;
         if (entry.kind != static_cast<std::uint32_t>(descriptor.kind))
             refuse(descriptor, entry, kind_name(entry.kind));
         if (entry.aggregation != static_cast<std::uint32_t>(descriptor.aggregation))

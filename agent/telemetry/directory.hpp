@@ -34,6 +34,12 @@ struct Descriptor {
     std::source_location defined_at = std::source_location::current();
 };
 
+/// Fit for a label's value: one line of UTF-8, without control characters.
+bool is_label_value(std::string_view text) noexcept;
+
+/// What all labels of an instrument may take together: with `name=` and one byte for each.
+inline constexpr std::size_t kMaxLabelBytes = sizeof(DirectoryEntry::labels) - 1;
+
 /// Finds the instrument of that name and those labels, or appends it, and says where its cells lie in every
 /// lane. Throws std::invalid_argument (bad name or label; registered already as something else, and where) or
 /// std::length_error (directory or cells full).

@@ -211,6 +211,10 @@ void attach_process(const LaneSet& lanes) noexcept {
     own_lane = lanes.first;
 }
 
+std::uint32_t current_attachment() noexcept {
+    return attachment.load(relaxed);
+}
+
 void add_elsewhere(std::uint32_t offset, std::uint64_t amount) noexcept {
     const LanePlace place = lane_place();
     if (!place.base) return;

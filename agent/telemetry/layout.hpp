@@ -4,6 +4,7 @@
 //     DirectoryEntry[ ]     append-only descriptors; an instrument has the same cells in every lane
 //     Group                 target, listeners; the arbiter writes it
 //     EventRecord[ ]        the group's event ring
+//     SettingEntry[ ]       facts, settings and tunables; append-only
 //     retired lane × 2      what departed workers did; see `Header::retired`
 //     retired registers     likewise, of Distincts
 //     Seat[ ]               per seat: Seat page(s), event ring, action ring, lanes, registers
@@ -34,6 +35,7 @@ inline constexpr std::size_t kPage = 4096;
 
 inline constexpr std::uint32_t kMaxSlots = 1000;
 inline constexpr std::uint32_t kMaxInstruments = 65536;
+inline constexpr std::uint32_t kMaxSettings = 65536;
 inline constexpr std::uint32_t kMaxLanes = 32;
 inline constexpr std::uint32_t kMaxListeners = 8;
 inline constexpr std::uint32_t kEventRingRecords = 256;    // a power of two
@@ -53,10 +55,11 @@ struct Geometry {
     std::uint32_t buckets_start = 0;  ///< within a lane; the samples end here
     std::uint32_t tables_start = 0;   ///< within a lane; the buckets end here
     std::uint32_t registers_bytes = 0;
-    std::uint32_t reserved = 0;
+    std::uint32_t settings_capacity = 0;
     std::uint64_t directory_offset = 0;
     std::uint64_t group_offset = 0;
     std::uint64_t group_ring_offset = 0;
+    std::uint64_t settings_offset = 0;
     std::uint64_t retired_offset = 0;  ///< of the first of the two retired lanes
     std::uint64_t retired_registers_offset = 0;
     std::uint64_t seats_offset = 0;
@@ -217,6 +220,40 @@ struct Group {
     alignas(64) AtomicWord ring_head;
 };
 static_assert(sizeof(Group) <= kPage);
+
+/// What may become of a value after the start. See signalbox/context.hpp.
+enum class SettingKind : std::uint32_t {
+    fact = 1,     ///< it is as it is
+    setting = 2,  ///< chosen by somebody at the start
+    tunable = 3,  ///< may be changed while the group runs
+};
+
+inline constexpr std::size_t kSettingTextBytes = 320;
+inline constexpr std::size_t kSettingOriginBytes = 96;
+
+/// A fact, a setting or a tunable. The first block is written once by the process that claimed the entry. The
+/// rest belongs to the arbiter from then on; `sequence` is odd while it writes.
+struct SettingEntry {
+    AtomicHalf state;    ///< EntryState
+    std::uint32_t kind;  ///< SettingKind
+    std::uint32_t type;  ///< detail::SettingType
+    std::uint32_t role;  ///< Role, of a tunable
+    std::uint64_t min;   ///< of a tunable, as its word
+    std::uint64_t max;
+    std::uint64_t step;  ///< nanoseconds that a duration is a multiple of; else 1
+    char name[64];
+    char unit[16];
+    char help[136];
+    char defined_at[48];  ///< "file.cpp:12"
+
+    alignas(64) AtomicWord word;  ///< a tunable's value; all that Tunable::get() reads
+    AtomicWord version;           ///< changes so far
+    AtomicHalf sequence;
+    AtomicHalf text_and_origin_bytes;  ///< text bytes | origin bytes << 16
+    AtomicWord text[kSettingTextBytes / 8];
+    AtomicWord origin[kSettingOriginBytes / 8];
+};
+static_assert(sizeof(SettingEntry) == 768);
 
 /// An event, or an action's begin or end. `sequence` is 2n + 1 while the n-th record of the ring is written and
 /// 2n + 2 when it is whole; a writer that dies in between leaves it odd, and readers skip it.

@@ -63,6 +63,8 @@ Geometry lay_out(const TelemetryOptions& options) {
     g.directory_offset = take(std::uint64_t{options.instruments} * sizeof(DirectoryEntry));
     g.group_offset = take(sizeof(Group));
     g.group_ring_offset = take(ring_bytes);
+    g.settings_capacity = options.settings;
+    g.settings_offset = take(std::uint64_t{options.settings} * sizeof(SettingEntry));
     g.retired_offset = take(2 * lane_bytes);
     g.retired_registers_offset = take(registers_bytes);
     g.seat_ring_offset = round_up(sizeof(Seat));
@@ -88,6 +90,8 @@ void check(const TelemetryOptions& options) {
     if (options.distincts > 10'000 || options.heavy_hitters > 10'000)
         throw std::invalid_argument(fmt::format("{} distincts and {} heavy hitters: give at most 10000 each",
                                                 options.distincts, options.heavy_hitters));
+    if (options.settings < 1 || options.settings > kMaxSettings)
+        throw std::invalid_argument(fmt::format("{} settings: give 1 to {}", options.settings, kMaxSettings));
     if (options.thread_lanes > kMaxLanes - 2)
         throw std::invalid_argument(
             fmt::format("{} thread lanes: give at most {}", options.thread_lanes, kMaxLanes - 2));
@@ -120,7 +124,7 @@ std::int64_t wall_ns() {
 
 }  // namespace
 
-Segment::Segment(const TelemetryOptions& options) {
+Segment::Segment(const TelemetryOptions& options) : creator_(::getpid()) {
     check(options);
     geometry_ = lay_out(options);
     descriptor_ = open_file(options.path);
@@ -162,6 +166,16 @@ Segment::~Segment() {
 
 DirectoryEntry& Segment::entry(unsigned index) const {
     return *at<DirectoryEntry>(geometry_.directory_offset + index * sizeof(DirectoryEntry));
+}
+
+SettingEntry& Segment::setting(unsigned index) const {
+    return *at<SettingEntry>(geometry_.settings_offset + index * sizeof(SettingEntry));
+}
+
+bool Segment::is_keeper() const {
+    const pid_t pid = ::getpid();
+    return pid == creator_ ||
+           group().arbiter_pid.load(std::memory_order_relaxed) == static_cast<std::uint32_t>(pid);
 }
 
 Seat* Segment::seat(unsigned index) const {

@@ -2,6 +2,8 @@
 // that must not trust it use SegmentView.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -30,6 +32,9 @@ public:
     Group& group() const { return *at<Group>(geometry_.group_offset); }
     EventRing group_ring() const;
     DirectoryEntry& entry(unsigned index) const;
+    SettingEntry& setting(unsigned index) const;
+    /// This process is the arbiter, or made the segment: what has one writer is its to write.
+    bool is_keeper() const;
 
     /// The seat after the last worker's.
     unsigned arbiter_seat() const { return geometry_.seat_count - 1; }
@@ -55,6 +60,7 @@ private:
         return reinterpret_cast<T*>(base_ + offset);
     }
 
+    pid_t creator_ = 0;
     int descriptor_ = -1;
     std::byte* base_ = nullptr;
     Geometry geometry_;

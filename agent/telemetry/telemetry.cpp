@@ -52,6 +52,13 @@ void advance_windows(const telemetry::DirectoryEntry& entry, std::uint64_t now) 
 }  // namespace
 
 void Telemetry::refresh() {
+    for (std::size_t i = 0; i < watchers_.size(); ++i) {  // one may add another
+        try {
+            watchers_[i]();
+        } catch (...) {
+            // What it does about the change is the caller's business.
+        }
+    }
     for (const auto& [offset, read] : followed_) {
         detail::Word* word = detail::process_word(offset);
         if (!word) return;
@@ -148,10 +155,9 @@ Interval::Interval(Telemetry& telemetry, std::string_view name, std::string_view
                                                       .shape = telemetry::DistributionShape::interval,
                                                       .defined_at = where})) {}
 
-void Interval::tick() noexcept {
+void Interval::tick_at(std::uint64_t now) noexcept {
     detail::Word* last = detail::process_word(cell_.head_offset + sizeof(detail::DistributionHead));
     if (!last) return;
-    const std::uint64_t now = detail::section_now();
     const std::uint64_t before = last->exchange(now, std::memory_order_relaxed);
     if (before != 0) detail::record(cell_, detail::section_nanoseconds(before, now));
 }

@@ -38,6 +38,7 @@ void verify_geometry(const Geometry& g, Violations& violations) {
                      {"the directory", g.directory_offset, g.directory_capacity * sizeof(DirectoryEntry)},
                      {"the group's part", g.group_offset, sizeof(Group)},
                      {"the group's events", g.group_ring_offset, kRingBytes},
+                     {"the settings", g.settings_offset, g.settings_capacity * sizeof(SettingEntry)},
                      {"the retired lanes", g.retired_offset, retired},
                      {"the retired registers", g.retired_registers_offset, g.registers_bytes},
                      {"the seats", g.seats_offset, g.seat_stride * g.seat_count}},
@@ -48,7 +49,6 @@ void verify_geometry(const Geometry& g, Violations& violations) {
                      {"its lanes", g.seat_lanes_offset, lanes},
                      {"its registers", g.seat_registers_offset, g.registers_bytes}},
                     violations);
-    violations.expect(g.reserved == 0, "geometry: a reserved word is not zero");
 }
 
 void verify_header(const SegmentView& view, Violations& violations) {
@@ -123,6 +123,30 @@ void verify_directory(const SegmentView& view, Violations& violations) {
             say("the name of a counter does not end in _total");
         if (!wire::is_utf8(instrument.help) || !wire::is_utf8(instrument.unit))
             say("its help or unit is not UTF-8");
+    }
+}
+
+void verify_settings(const SegmentView& view, Violations& violations) {
+    std::set<std::string> names;
+    bool ended = false;
+    for (std::uint32_t i = 0; i < view.geometry().settings_capacity; ++i) {
+        const SettingEntry& entry = view.setting_entry(i);
+        const std::uint32_t state = entry.state.load(std::memory_order_acquire);
+        const auto say = [&](const char* what) { violations.add(fmt::format("setting {}: {}", i, what)); };
+        if (state == static_cast<std::uint32_t>(EntryState::vacant)) ended = true;
+        if (ended && state != static_cast<std::uint32_t>(EntryState::vacant))
+            say("it is taken behind a vacant one");
+        if (state > static_cast<std::uint32_t>(EntryState::ready)) say("its state is none");
+        if (state != static_cast<std::uint32_t>(EntryState::ready)) continue;
+        const auto setting = read_setting(entry, i);
+        if (!setting) {
+            say("its name, kind, type, role or range makes no sense");
+            continue;
+        }
+        if (!setting->value && entry.sequence.load(relaxed) % 2 == 0) say("its value is out of its range");
+        if (!names.insert(setting->name).second) say("an earlier one has its name");
+        if (setting->value && !(wire::is_utf8(setting->value->text) && wire::is_utf8(setting->value->origin)))
+            say("its value or origin is not UTF-8");
     }
 }
 
@@ -222,6 +246,7 @@ std::vector<std::string> verify(const SegmentView& view, Writers writers) {
     for (Fault& fault : find_faults(view))
         violations.add(std::move(fault.text));
     verify_directory(view, violations);
+    verify_settings(view, violations);
     verify_group(view, violations);
     verify_seats(view, violations);
     verify_rings(view, writers, violations);

@@ -53,7 +53,8 @@ void validate(const Geometry& g, std::uint64_t file_bytes) {
         fits(g.directory_offset, std::uint64_t{g.directory_capacity} * sizeof(DirectoryEntry),
              g.total_bytes) &&
         fits(g.group_offset, sizeof(Group), g.total_bytes) &&
-        fits(g.group_ring_offset, ring_bytes, g.total_bytes) &&
+        fits(g.group_ring_offset, ring_bytes, g.total_bytes) && g.settings_capacity <= kMaxSettings &&
+        fits(g.settings_offset, std::uint64_t{g.settings_capacity} * sizeof(SettingEntry), g.total_bytes) &&
         fits(g.retired_offset, retired, g.total_bytes) &&
         fits(g.retired_registers_offset, registers, g.total_bytes) &&
         fits(g.seat_registers_offset, registers, g.seat_stride) &&
@@ -292,6 +293,17 @@ bool SegmentView::entry_is_vacant(std::uint32_t index) const {
 bool SegmentView::entry_is_settled(std::uint32_t index) const {
     return !entry_is_vacant(index) && raw_entry(index)->state.load(std::memory_order_acquire) !=
                                           static_cast<std::uint32_t>(EntryState::claimed);
+}
+
+std::vector<Setting> SegmentView::settings() const {
+    std::vector<Setting> settings;
+    for (std::uint32_t i = 0; i < geometry_.settings_capacity; ++i) {
+        const SettingEntry& entry = setting_entry(i);
+        if (entry.state.load(std::memory_order_acquire) == static_cast<std::uint32_t>(EntryState::vacant))
+            break;
+        if (auto setting = read_setting(entry, i)) settings.push_back(*std::move(setting));
+    }
+    return settings;
 }
 
 const std::byte* SegmentView::lane(unsigned seat, unsigned index) const {

@@ -19,6 +19,7 @@
 #include "agent/telemetry/event_ring.hpp"
 #include "agent/telemetry/image.hpp"
 #include "agent/telemetry/layout.hpp"
+#include "agent/telemetry/settings.hpp"
 #include "common/wire/messages.hpp"
 
 namespace signalbox::telemetry {
@@ -90,6 +91,13 @@ public:
     bool entry_is_vacant(std::uint32_t index) const;
     /// Its claimant says that it is complete.
     bool entry_is_settled(std::uint32_t index) const;
+
+    /// Facts, settings and tunables in the order of their registration; damaged entries are left out.
+    std::vector<Setting> settings() const;
+    /// `index` < geometry().settings_capacity; as it is in the segment.
+    const SettingEntry& setting_entry(std::uint32_t index) const {
+        return *at<SettingEntry>(geometry_.settings_offset + index * sizeof(SettingEntry));
+    }
 
     const Header& header() const { return *at<Header>(0); }
     const Seat& seat(unsigned index) const { return *at<Seat>(seat_offset(index)); }

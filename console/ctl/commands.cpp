@@ -82,6 +82,27 @@ std::string listener_table(const json& listeners) {
     return table.to_string();
 }
 
+/// "1ms to 60s", in unit and with who may change it.
+std::string range_cell(const json& setting) {
+    if (field(setting, "kind") != "tunable") return "";
+    std::string range = field(setting, "type") == "boolean"
+                            ? "true or false"
+                            : text_field(setting, "min") + " to " + text_field(setting, "max");
+    if (const std::string unit = text_field(setting, "unit"); !unit.empty() && unit != "-")
+        range += " " + unit;
+    return range;
+}
+
+std::string setting_table(const json& settings, bool all) {
+    Table table({{"NAME"}, {"KIND"}, {"VALUE"}, {"FROM"}, {"MAY BE"}});
+    for (const json& setting : settings) {
+        if (!all && field(setting, "origin") == "environment") continue;
+        table.add({text_field(setting, "name"), text_field(setting, "kind"), text_field(setting, "value"),
+                   text_field(setting, "origin"), range_cell(setting)});
+    }
+    return table.to_string();
+}
+
 json to_json(const client::Hello& hello) {
     return {{"group", hello.group},
             {"host", hello.host},
@@ -128,6 +149,18 @@ void scale_group(Connection& agent, unsigned workers, bool as_json) {
     if (as_json) return print(result);
     fmt::print("from {} to {} workers: {}\n", number_field(result, "from"), number_field(result, "to"),
                text_field(result, "message"));
+}
+
+void show_settings(Connection& agent, bool all, bool as_json) {
+    const json settings = agent.call("settings");
+    if (as_json) return print(settings);
+    fmt::print("{}", setting_table(field(settings, "settings"), all));
+}
+
+void set_tunable(Connection& agent, const std::string& name, const std::string& value, bool as_json) {
+    const json result = agent.call("set", {{"name", name}, {"value", value}});
+    if (as_json) return print(result);
+    fmt::print("{}\n", text_field(result, "message"));
 }
 
 void show_events(Connection& agent, int limit, bool as_json) {

@@ -14,6 +14,10 @@ void show_status(Connection& agent, bool json);
 void show_workers(Connection& agent, bool json);
 void scale_group(Connection& agent, unsigned workers, bool json);
 
+/// Facts, settings and tunables; not the environment unless `all`.
+void show_settings(Connection& agent, bool all, bool json);
+void set_tunable(Connection& agent, const std::string& name, const std::string& value, bool json);
+
 /// The newest `limit` events, or what comes from now on and never ends.
 void show_events(Connection& agent, int limit, bool json);
 void follow_events(Connection& agent, bool json);

@@ -27,6 +27,8 @@ struct Arguments {
     bool no_wait = false;
     unsigned patience_seconds = 60;
     unsigned workers = 0;
+    std::string setting;
+    std::string value;
     bool follow = false;
     int limit = 100;
 };
@@ -72,6 +74,14 @@ void add_commands(CLI::App& app, Arguments& arguments) {
         ->required()
         ->check(CLI::PositiveNumber);
 
+    CLI::App* settings =
+        app.add_subcommand("settings", "Facts, settings and tunables, and where they come from");
+    settings->add_flag("--all", arguments.all, "The environment too");
+
+    CLI::App* set = app.add_subcommand("set", "Change a tunable, in all workers at once");
+    set->add_option("NAME", arguments.setting, "As 'settings' shows it")->required();
+    set->add_option("VALUE", arguments.value, "true, 42, 0.75, 250ms, 512MiB")->required();
+
     CLI::App* events = app.add_subcommand("events", "What happened lately");
     events->add_flag("--follow,-f", arguments.follow, "Go on with what happens from now on");
     events->add_option("--limit", arguments.limit, "How many")
@@ -84,6 +94,9 @@ void run(const CLI::App& app, const Arguments& arguments) {
     if (app.got_subcommand("status")) return ctl::show_status(agent, arguments.json);
     if (app.got_subcommand("workers")) return ctl::show_workers(agent, arguments.json);
     if (app.got_subcommand("scale")) return ctl::scale_group(agent, arguments.workers, arguments.json);
+    if (app.got_subcommand("settings")) return ctl::show_settings(agent, arguments.all, arguments.json);
+    if (app.got_subcommand("set"))
+        return ctl::set_tunable(agent, arguments.setting, arguments.value, arguments.json);
     if (app.got_subcommand("cycle")) {
         std::optional<std::chrono::seconds> patience;
         if (!arguments.no_wait) patience.emplace(arguments.patience_seconds);

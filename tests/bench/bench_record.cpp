@@ -1,6 +1,7 @@
 // What recording costs, beside prometheus-cpp and beside the least that could do the job. In ns per record.
 #include <prometheus/counter.h>
 #include <prometheus/histogram.h>
+#include <prometheus/registry.h>
 
 #include <algorithm>
 #include <atomic>
@@ -14,6 +15,8 @@
 #include <thread>
 #include <vector>
 
+#include "signalbox/family.hpp"
+#include "signalbox/state_tracker.hpp"
 #include "signalbox/telemetry.hpp"
 #include "tests/bench/bench.hpp"
 
@@ -189,6 +192,40 @@ void compare_timers(bench::Suite& suite, signalbox::Telemetry& telemetry) {
         });
 }
 
+void compare_state_trackers(bench::Suite& suite, signalbox::Telemetry& telemetry) {
+    signalbox::StateTracker clients(telemetry, "client", "Clients", {"idle", "busy"});
+    auto client = clients.enter(0);
+    std::uint64_t last = 0;
+    suite.compare(
+        "state_move", "ns", "its clock read",
+        [&] { return time_per_call([&](std::size_t i) { client.move_to(i % 2); }, kRounds / 8); },
+        [&] {
+            return time_per_call([&](std::size_t) { last = signalbox::detail::section_now(); }, kRounds / 8);
+        });
+}
+
+void compare_families(bench::Suite& suite, signalbox::Telemetry& telemetry) {
+    static constexpr const char* kPaths[] = {"/", "/letters", "/letters/7", "/boxes", "/favicon.ico"};
+    static constexpr const char* kStatuses[] = {"200", "404", "500"};
+    signalbox::Family<signalbox::Counter> requests(telemetry, "requests_total", "Requests",
+                                                   {"path", "status"});
+    prometheus::Registry registry;
+    auto& peer = prometheus::BuildCounter().Name("requests_total").Register(registry);
+    suite.compare(
+        "family_counter_add", "ns", "prometheus-cpp Family::Add, Increment",
+        [&] {
+            return time_per_call([&](std::size_t i) { requests.with(kPaths[i % 5], kStatuses[i % 3]).add(); },
+                                 kRounds / 8);
+        },
+        [&] {
+            return time_per_call(
+                [&](std::size_t i) {
+                    peer.Add({{"path", kPaths[i % 5]}, {"status", kStatuses[i % 3]}}).Increment();
+                },
+                kRounds / 8);
+        });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -204,6 +241,8 @@ int main(int argc, char** argv) {
         compare_distributions(suite, telemetry, samples);
         compare_counters(suite, telemetry);
         compare_timers(suite, telemetry);
+        compare_state_trackers(suite, telemetry);
+        compare_families(suite, telemetry);
     } catch (const std::exception& error) {
         std::cerr << "bench_record: " << error.what() << '\n';
         return 1;

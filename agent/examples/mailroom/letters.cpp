@@ -7,6 +7,7 @@
 #include "signalbox/distinct.hpp"
 #include "signalbox/events.hpp"
 #include "signalbox/heavy_hitters.hpp"
+#include "signalbox/state_tracker.hpp"
 
 namespace mailroom {
 
@@ -16,9 +17,12 @@ using signalbox::Duration;
 using signalbox::EventLog;
 using signalbox::Request;
 using signalbox::Response;
+using signalbox::StateTracker;
 using signalbox::Telemetry;
 
 namespace {
+
+enum class Stage { parsing, scoring, answering };
 
 struct Instruments {
     explicit Instruments(Telemetry& telemetry)
@@ -28,7 +32,8 @@ struct Instruments {
           scoring(telemetry, "scoring_duration_seconds", "Time to parse and score a letter"),
           size(telemetry, "letter_bytes", "Size of the letters", "bytes"),
           senders(telemetry, "senders", "Different senders of letters"),
-          subjects(telemetry, "subjects", "The most frequent subjects") {}
+          subjects(telemetry, "subjects", "The most frequent subjects"),
+          letters(telemetry, "letter", "Letters", {"parsing", "scoring", "answering"}) {}
 
     EventLog log;
     Counter ham;
@@ -37,13 +42,15 @@ struct Instruments {
     Distribution size;
     signalbox::Distinct senders;
     signalbox::HeavyHitters subjects;
+    StateTracker letters;
 };
 
-Score score_letter(const std::string& letter, Instruments& instruments) {
+Score score_letter(const std::string& letter, Instruments& instruments, StateTracker::Transitor& stage) {
     const auto timer = instruments.scoring.time();
     const Message message = parse_message(letter);
     instruments.senders.add(message.field("From"));
     instruments.subjects.add(message.field("Subject"));
+    stage.move_to(Stage::scoring);
     return classify(message);
 }
 
@@ -64,7 +71,9 @@ void add_letters(signalbox::Router& router, Telemetry& telemetry) {
             action.failure("the body is empty");
             return Response::json(400, R"({"error":"the body has to be a message"})");
         }
-        const Score score = score_letter(request.body, instruments);
+        auto stage = instruments.letters.enter(Stage::parsing);
+        const Score score = score_letter(request.body, instruments, stage);
+        stage.move_to(Stage::answering);
         (score.spam ? instruments.spam : instruments.ham).add();
         instruments.size.record(request.body.size());
         action.set("verdict", score.spam ? "spam" : "ham");

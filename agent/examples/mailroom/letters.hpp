@@ -7,8 +7,8 @@
 namespace mailroom {
 
 /// Adds the route. Answers {"score": 0.0 … 1.0, "verdict": "ham" or "spam", "reasons": [ … ]}; 400 for an
-/// empty body. Instruments: letters_total{verdict}, scoring_duration_seconds, letter_bytes. Every letter is an
-/// action "classify".
+/// empty body. Instruments: letters_total{verdict}, scoring_duration_seconds, letter_bytes, and what the
+/// letters at hand are at (state tracker "letter"). Every letter is an action "classify".
 void add_letters(signalbox::Router& router, signalbox::Telemetry& telemetry);
 
 }  // namespace mailroom

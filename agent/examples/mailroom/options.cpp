@@ -133,6 +133,7 @@ std::optional<int> parse_command_line(int argc, char** argv, Options& options) {
     CLI::App app{kDescription, "mailroom"};
     app.footer(kExamples);
     options.group.name = "mailroom";
+    options.group.origin = "command line";
     add_server_options(app, options);
     add_agent_options(app, options.group);
     try {

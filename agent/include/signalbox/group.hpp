@@ -24,19 +24,13 @@
 #include <string_view>
 #include <vector>
 
+#include "signalbox/bytes.hpp"
+#include "signalbox/context.hpp"
 #include "signalbox/http.hpp"
 #include "signalbox/log_sinks.hpp"
 #include "signalbox/telemetry.hpp"
 
 namespace signalbox {
-
-/// A number of bytes.
-enum class Bytes : std::uint64_t {};
-constexpr Bytes operator""_MiB(unsigned long long mebibytes) {
-    return Bytes{mebibytes << 20};
-}
-/// "512MiB", "1GiB", "64KiB", "123456". Throws std::invalid_argument with what would be right.
-Bytes parse_bytes(std::string_view text);
 
 /// Limits of one HTTP listener. A request beyond a size is refused (431, 413), one beyond a deadline with
 /// 408.
@@ -79,7 +73,8 @@ struct GroupOptions {
     bool anonymous_segment = false;  ///< memory without a file, which ends with the group
     std::string agent_socket{};      ///< the agent's unix socket; empty: no agent
     AgentTls agent_tls{};
-    bool quiet = false;  ///< nothing on stderr but errors
+    bool quiet = false;           ///< nothing on stderr but errors
+    std::string origin = "code";  ///< where what differs from the defaults was chosen: "command line"
 };
 
 class Group {
@@ -92,6 +87,11 @@ public:
     Group& operator=(const Group&) = delete;
 
     Telemetry& telemetry();
+
+    /// For facts, settings and tunables of your own, beside the group's: what the process is
+    /// (Context::describe_process), the options, and for listener n of http() its listener_n_address, _backlog,
+    /// _queue_capacity and _queue_deadline. The last one and drain_deadline are tunables.
+    Context context();
 
     /// Serves HTTP/1.1 at `address`: "127.0.0.1:8080", "[::1]:8080", "*:8080" or "unix:/run/hello.sock". Port
     /// 0 takes a free one. Binds at once; returns the address as bound. Throws std::system_error

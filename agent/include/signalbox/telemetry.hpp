@@ -19,6 +19,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <source_location>
@@ -32,11 +33,17 @@
 
 namespace signalbox {
 
+namespace detail {
+class TunableCell;
+}
 class Seat;
 namespace telemetry {
 class EventSource;
 class Segment;
 }  // namespace telemetry
+namespace detail {
+class StateTable;
+}
 
 using Labels = std::vector<std::pair<std::string, std::string>>;
 
@@ -49,6 +56,7 @@ struct TelemetryOptions {
     unsigned distincts = 32;       ///< at most, of precision 12; one of precision p counts as 2^(p - 12)
     unsigned heavy_hitters = 16;   ///< at most; 48 KiB for each thread that records to it
     unsigned thread_lanes = 4;  ///< threads of a process, beside the first, that record into their own cells
+    unsigned settings = 512;    ///< facts, settings and tunables, at most
     std::string path{};  ///< of the segment's file, which outlives the processes; empty: anonymous memory
 };
 
@@ -67,8 +75,8 @@ public:
     /// Recording does nothing from now on.
     void detach();
 
-    /// What must be done now and then: the gauges that follow a function are read, and instruments that have
-    /// become quiet keep more of their samples again. The server runtime calls it once a second; call it
+    /// What must be done now and then: the gauges that follow a function are read, whoever waits for a
+    /// change of a tunable is called, and instruments that have become quiet keep more of their samples again. The server runtime calls it once a second; call it
     /// likewise from a loop of your own, in the thread that attached.
     void refresh();
 
@@ -77,9 +85,11 @@ public:
 
 private:
     friend class Gauge;
+    friend class detail::TunableCell;
     std::unique_ptr<telemetry::Segment> segment_;
     std::unique_ptr<telemetry::EventSource> events_;
     std::vector<std::pair<std::uint32_t, std::function<double()>>> followed_;  // by the gauge's cell
+    std::deque<std::function<void()>> watchers_;  // of tunables; each looks whether its own has changed
 };
 
 /// A total that only grows. It survives the process: the arbiter folds the dead process' part into the
@@ -227,9 +237,13 @@ public:
              std::source_location where = std::source_location::current());
 
     /// Any thread. The first one of a process only starts the time.
-    void tick() noexcept;
+    void tick() noexcept { tick_at(detail::section_now()); }
 
 private:
+    friend class detail::StateTable;
+    /// For those who have read the clock already.
+    void tick_at(std::uint64_t now) noexcept;
+
     detail::DistributionCell cell_;  // with the process' last tick, in section_now(), behind its head
 };
 

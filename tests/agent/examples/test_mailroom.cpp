@@ -119,6 +119,8 @@ private slots:
         QVERIFY(metrics.contains("letters_total{verdict=\"ham\"} 0\n"));
         QVERIFY(metrics.contains("scoring_duration_seconds_count 1\n"));
         QVERIFY(metrics.contains("letter_bytes_sum " + QByteArray::number(kSpam.size()) + "\n"));
+        QVERIFY(metrics.contains("letter_transitions_total{from=\"scoring\",to=\"answering\"} 1\n"));
+        QVERIFY(metrics.contains("letter_state_duration_seconds_count{state=\"parsing\"} 1\n"));
     }
 
     void every_letter_is_an_action() {

@@ -27,6 +27,7 @@ void read_as_the_agent_does(int descriptor) {
     }
     collector.absolute();
     view.listeners();
+    view.settings();
     find_faults(view);
     std::vector<telemetry::RawEvent> events;
     std::uint64_t next = 0;

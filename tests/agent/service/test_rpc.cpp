@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "agent/service/rpc.hpp"
+#include "signalbox/context.hpp"
 #include "tests/agent/service/fake_group.hpp"
 
 using namespace signalbox;
@@ -49,7 +50,7 @@ struct Desk {
     FakeArbiter arbiter;
     Rpc rpc{view, feeds, authorizer, arbiter};
     FakeStream stream;
-    Principal principal{"alice", Role::operator_role};
+    Principal principal{"alice", Role::operator_};
 
     json ask(const std::string& text) {
         std::optional<std::string> reply;
@@ -81,6 +82,11 @@ private slots:
     void a_notification_gets_no_reply();
     void a_viewer_may_look_but_not_act();
     void lists_have_the_members_of_the_contract();
+    void settings_have_the_members_of_the_contract();
+    void set_sends_the_arbiter_a_checked_word();
+    void set_refuses_what_cannot_be_and_says_why_data();
+    void set_refuses_what_cannot_be_and_says_why();
+    void who_may_set_is_what_the_tunable_says();
     void subscribing_replies_first_and_sends_then();
     void the_arbiters_outcomes_become_results_and_errors();
     void an_arbiter_that_never_answers_is_given_up_after_five_seconds();
@@ -95,7 +101,7 @@ void TestRpc::the_authorizer_denies_what_its_table_does_not_allow_data() {
     const int unknown = static_cast<int>(Decision::unknown);
     for (const char* what : {"GET /", "GET /metrics", "GET /healthz", "GET /stream", "POST /rpc",
                              "workers.list", "listeners.list", "instruments.list", "events.list",
-                             "telemetry.subscribe", "telemetry.unsubscribe"})
+                             "telemetry.subscribe", "telemetry.unsubscribe", "settings", "set"})
         QTest::newRow(what) << what << yes << yes;
     for (const char* what : {"worker.cycle", "group.cycle", "group.scale"})
         QTest::newRow(what) << what << no << yes;
@@ -234,6 +240,126 @@ void TestRpc::lists_have_the_members_of_the_contract() {
     QVERIFY(events["events"][0]["slot"].is_null());
     QVERIFY(events["events"][0]["text"] == "It \xef\xbf\xbd runs.");
     QVERIFY(desk.call("listeners.list")["result"]["listeners"].is_array());
+}
+
+void TestRpc::settings_have_the_members_of_the_contract() {
+    using namespace std::chrono_literals;
+    Desk desk;
+    Context context(desk.group.telemetry);
+    context.fact("version", "1.4.2 \xff");
+    Tunable<std::chrono::milliseconds> slow(context, "slow", 250ms,
+                                            {.min = 1ms, .max = 60s, .help = "Slow requests"});
+    Tunable<std::int64_t> depth(context, "depth", 7, {.unit = "letters", .role = Role::viewer});
+    desk.principal = desk.authorizer.tls_peer("bob");
+    json settings = desk.call("settings")["result"]["settings"];
+    QCOMPARE(settings.size(), 3u);
+    QVERIFY(settings[0]["defined_at"].get<std::string>().starts_with("test_rpc.cpp:"));
+    for (json& setting : settings)
+        setting.erase("defined_at");
+    QVERIFY(settings[0] == (json{{"name", "version"},
+                                 {"kind", "fact"},
+                                 {"type", "text"},
+                                 {"value", "1.4.2 \xef\xbf\xbd"},
+                                 {"origin", "code"},
+                                 {"changes", 0}}));
+    QVERIFY(settings[1] == (json{{"name", "slow"},
+                                 {"kind", "tunable"},
+                                 {"type", "duration"},
+                                 {"value", "250ms"},
+                                 {"origin", "default"},
+                                 {"changes", 0},
+                                 {"min", "1ms"},
+                                 {"max", "60s"},
+                                 {"unit", ""},
+                                 {"help", "Slow requests"},
+                                 {"role", "operator"}}));
+    QVERIFY(settings[2]["role"] == "viewer" && settings[2]["unit"] == "letters");
+    desk.group.segment().setting(1).sequence.store(1);  // its writer is in the middle of it
+    QVERIFY(desk.call("settings")["result"]["settings"][1]["value"].is_null());
+}
+
+void TestRpc::set_sends_the_arbiter_a_checked_word() {
+    using namespace std::chrono_literals;
+    Desk desk;
+    Context context(desk.group.telemetry);
+    Tunable<bool> verbose(context, "verbose", false);
+    Tunable<std::chrono::milliseconds> slow(context, "slow", 250ms, {.min = 1ms, .max = 60s});
+    Tunable<double> share(context, "share", 0.5);
+    desk.arbiter.will_say(supervisor::Outcome::accepted, "slow: 250ms before, 1.5s now");
+    const json reply = desk.call("set", {{"name", "slow"}, {"value", "1500ms"}});
+    QVERIFY(reply["result"] ==
+            (json{{"name", "slow"}, {"value", "1.5s"}, {"message", "slow: 250ms before, 1.5s now"}}));
+    const supervisor::Command& command = desk.arbiter.asked.back();
+    QVERIFY(command.operation == supervisor::Operation::set);
+    QCOMPARE(command.setting, 1u);
+    QVERIFY(command.setting_type == detail::SettingType::duration);
+    QCOMPARE(command.value, 1'500'000'000u);
+    QVERIFY(command.role == Role::operator_);
+    QCOMPARE(QString(command.principal), "alice");
+    for (const json& value : {json(true), json("true"), json("on")}) {
+        QCOMPARE(code(desk.call("set", {{"name", "verbose"}, {"value", value}})), 0);
+        QCOMPARE(desk.arbiter.asked.back().value, 1u);
+    }
+    for (const json& value : {json(0.25), json("0.25")}) {
+        QCOMPARE(code(desk.call("set", {{"name", "share"}, {"value", value}})), 0);
+        QCOMPARE(desk.arbiter.asked.back().value, std::bit_cast<std::uint64_t>(0.25));
+    }
+    desk.arbiter.will_say(supervisor::Outcome::refused, "no");
+    QCOMPARE(code(desk.call("set", {{"name", "verbose"}, {"value", true}})), -32003);
+    desk.arbiter.answer.reset();
+    QCOMPARE(code(desk.call("set", {{"name", "verbose"}, {"value", true}})), -32004);
+}
+
+void TestRpc::set_refuses_what_cannot_be_and_says_why_data() {
+    QTest::addColumn<QByteArray>("params");
+    QTest::addColumn<int>("expected");
+    QTest::addColumn<QString>("message");
+    const auto row = [](const char* params, int expected, const char* message) {
+        QTest::newRow(params) << QByteArray(params) << expected << QString(message);
+    };
+    row(R"({})", -32602, "name must be a string: that of a tunable");
+    row(R"({"name":7})", -32602, "name must be a string: that of a tunable");
+    row(R"({"name":"swift","value":"5ms"})", -32602, "there is no setting 'swift'");
+    row(R"({"name":"listen","value":"5ms"})", -32003, "listen cannot be changed while the group runs");
+    row(R"({"name":"slow"})", -32602, "value is missing");
+    row(R"({"name":"slow","value":null})", -32602, "value must be a string, a number, true or false");
+    row(R"({"name":"slow","value":{}})", -32602, "value must be a string, a number, true or false");
+    row(R"({"name":"slow","value":"5m"})", -32602, "slow: '5m' is above its maximum of 60s");
+    row(R"({"name":"slow","value":"0s"})", -32602, "slow: '0s' is below its minimum of 1ms");
+    row(R"({"name":"slow","value":"1.5ms"})", -32602, "slow: '1.5ms' is not a multiple of 1ms");
+    row(R"({"name":"slow","value":250})", -32602,
+        "slow: '250' is not a duration; try '250ms' or '1.5s' (ns, us, ms, s, min, h and d are known)");
+}
+
+void TestRpc::set_refuses_what_cannot_be_and_says_why() {
+    using namespace std::chrono_literals;
+    QFETCH(QByteArray, params);
+    Desk desk;
+    Context context(desk.group.telemetry);
+    context.setting("listen", "127.0.0.1:8080", "code");
+    Tunable<std::chrono::milliseconds> slow(context, "slow", 250ms, {.min = 1ms, .max = 60s});
+    const json reply = desk.call("set", json::parse(params.toStdString()));
+    QTEST(code(reply), "expected");
+    QTEST(QString::fromStdString(reply["error"]["message"]), "message");
+    QVERIFY(desk.arbiter.asked.empty());
+}
+
+void TestRpc::who_may_set_is_what_the_tunable_says() {
+    Desk desk;
+    Context context(desk.group.telemetry);
+    Tunable<bool> verbose(context, "verbose", false);
+    Tunable<bool> traced(context, "traced", false, {.role = Role::viewer});
+    desk.arbiter.will_say(supervisor::Outcome::accepted, "done");
+    desk.principal = desk.authorizer.tls_peer("bob");
+    const json refused = desk.call("set", {{"name", "verbose"}, {"value", true}});
+    QCOMPARE(code(refused), -32001);
+    QVERIFY(refused["error"]["message"] == "bob may look, but not act (set verbose)");
+    QVERIFY(desk.arbiter.asked.empty());
+    QCOMPARE(code(desk.call("set", {{"name", "traced"}, {"value", true}})), 0);
+    QVERIFY(desk.arbiter.asked.back().role == Role::viewer);
+    // A zeroed or damaged role opens nothing.
+    desk.group.segment().setting(1).role = 0;
+    QVERIFY(code(desk.call("set", {{"name", "traced"}, {"value", true}})) != 0);
 }
 
 void TestRpc::subscribing_replies_first_and_sends_then() {

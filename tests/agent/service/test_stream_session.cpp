@@ -53,7 +53,7 @@ struct Pair {
         });
         io.run();
         io.restart();
-        session = std::make_shared<StreamSession>(std::move(stream), Principal{"uid 0", Role::operator_role},
+        session = std::make_shared<StreamSession>(std::move(stream), Principal{"uid 0", Role::operator_},
                                                   rpc, feeds, nullptr, [] {});
         session->run(parser.release(), R"({"jsonrpc":"2.0","method":"hello"})");
         while (!connected)

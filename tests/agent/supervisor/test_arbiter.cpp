@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "agent/supervisor/arbiter.hpp"
+#include "agent/telemetry/settings.hpp"
 #include "agent/telemetry/view.hpp"
 
 using namespace signalbox;
@@ -42,9 +43,10 @@ int live(SeatWriter& seat, const std::function<void()>& notify) {
 /// An arbiter in a child process, seen through its segment.
 class Running {
 public:
-    explicit Running(ArbiterConfig config)
+    explicit Running(ArbiterConfig config, const std::function<void(Context, ArbiterConfig&)>& tell = {})
         : telemetry_({.group = "test", .max_workers = config.roster.max_workers}) {
         config.quiet = true;
+        if (tell) tell(Context(telemetry_), config);
         if (!config.worker) config.worker = live;
         pid_ = fork();
         if (pid_ == 0) {
@@ -87,6 +89,14 @@ public:
         for (const auto& event : raw)
             names.push_back(event.name);
         return names;
+    }
+    std::string last_text(const std::string& name) const {
+        std::vector<telemetry::RawEvent> raw;
+        std::uint64_t next = 0;
+        view_.read_group_events(next, raw);
+        const auto found =
+            std::find_if(raw.rbegin(), raw.rend(), [&](const auto& event) { return event.name == name; });
+        return found == raw.rend() ? std::string() : found->text;
     }
     auto count(const std::string& name) const {
         const auto names = events();
@@ -175,6 +185,8 @@ private slots:
     void memory_above_the_limit_cycles_the_worker();
     void the_agent_is_replaced_at_once();
     void commands_cycle_and_scale();
+    void a_tunable_is_set_and_the_event_says_by_whom();
+    void scaling_is_shown_as_the_setting_it_is();
     void stale_and_senseless_commands_are_refused();
     void garbage_from_the_agent_is_survived();
     void workers_end_when_the_arbiter_is_killed();
@@ -337,6 +349,58 @@ void TestArbiter::commands_cycle_and_scale() {
     QCOMPARE(group.view().workers()[0].generation, 1u);
     QCOMPARE(command_line.ask({.operation = Operation::cycle_group}).outcome, Outcome::accepted);
     QTRY_VERIFY(group.all_ready(1) && group.view().workers()[0].generation > 5);
+}
+
+void TestArbiter::a_tunable_is_set_and_the_event_says_by_whom() {
+    CommandLine command_line;
+    ArbiterConfig config = with_workers(1);
+    config.agent = command_line.agent();
+    Running group(config, [](Context context, ArbiterConfig&) {
+        context.setting("listen", "here", "code");
+        Tunable<std::chrono::milliseconds>(context, "slow", 250ms, {.min = 1ms, .max = 60s});
+    });
+    QTRY_VERIFY(group.all_ready(1));
+    Command command{.operation = Operation::set,
+                    .setting = 1,
+                    .setting_type = detail::SettingType::duration,
+                    .role = Role::operator_,
+                    .value = 1'500'000'000};
+    QCOMPARE(command_line.ask(command).outcome, Outcome::accepted);
+    const telemetry::Setting slow = group.view().settings().at(1);
+    QCOMPARE(slow.value->text, std::string("1.5s"));
+    QCOMPARE(slow.value->origin, std::string("operator the test"));
+    QCOMPARE(group.last_text("setting_changed"),
+             std::string("slow: 250ms before, 1.5s now, set by operator the test."));
+
+    // The agent has looked already; the arbiter does not rely on it.
+    const auto refusal = [&](auto change) {
+        Command bad = command;
+        change(bad);
+        const Answer answer = command_line.ask(bad);
+        return answer.outcome == Outcome::refused ? std::string(answer.text) : std::string("accepted");
+    };
+    QCOMPARE(refusal([](Command& c) { c.value = 300'000'000'000; }),
+             std::string("slow: '5min' is above its maximum of 60s"));
+    QCOMPARE(refusal([](Command& c) { c.setting_type = detail::SettingType::bytes; }),
+             std::string("slow is of type duration, not bytes"));
+    QCOMPARE(refusal([](Command& c) { c.setting = 0; }),
+             std::string("listen cannot be changed while the group runs"));
+    for (const std::uint32_t nonsense : {2u, 511u, 512u, UINT32_MAX})
+        QVERIFY(refusal([&](Command& c) { c.setting = nonsense; }).starts_with("there is no setting"));
+    QCOMPARE(group.count("setting_changed"), 1);
+    QCOMPARE(group.view().settings().at(1).value->version, 1u);
+}
+
+void TestArbiter::scaling_is_shown_as_the_setting_it_is() {
+    CommandLine command_line;
+    ArbiterConfig config = with_workers(1);
+    config.agent = command_line.agent();
+    Running group(config,
+                  [](Context context, ArbiterConfig&) { context.setting("workers", "1", "default"); });
+    QTRY_VERIFY(group.all_ready(1));
+    command_line.ask({.operation = Operation::scale, .workers = 2, .role = Role::operator_});
+    QCOMPARE(group.view().settings().at(0).value->text, std::string("2"));
+    QCOMPARE(group.view().settings().at(0).value->origin, std::string("operator the test"));
 }
 
 void TestArbiter::stale_and_senseless_commands_are_refused() {

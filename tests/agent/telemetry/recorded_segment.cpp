@@ -8,6 +8,7 @@
 #include "agent/telemetry/event_ring.hpp"
 #include "agent/telemetry/retire.hpp"
 #include "agent/telemetry/seat.hpp"
+#include "signalbox/context.hpp"
 #include "signalbox/distinct.hpp"
 #include "signalbox/heavy_hitters.hpp"
 #include "tests/agent/telemetry/totals.hpp"
@@ -25,6 +26,7 @@ RecordedSegment::RecordedSegment(const std::string& path, int events)
                   .distincts = 1,
                   .heavy_hitters = 1,
                   .thread_lanes = 1,
+                  .settings = 4,
                   .path = path}),
       events_(events) {
     describe_group();
@@ -49,6 +51,10 @@ void RecordedSegment::describe_group() {
     group.listeners[0].port = 8080;
     group.listeners[0].backlog_limit = 1024;
     group.listeners[0].used = 1;
+    Context context(telemetry_);
+    context.setting("listen", "127.0.0.1:8080", "command line");
+    Tunable<std::chrono::milliseconds>(context, "queue_deadline", std::chrono::seconds(5),
+                                       {.min = std::chrono::milliseconds(1), .max = std::chrono::hours(1)});
     segment().group_ring().append(telemetry::monotonic_ns(), 4000, 0, Severity::info, "group_started",
                                   "Three workers.");
 }

@@ -6,7 +6,9 @@
 #include <cmath>
 #include <cstring>
 #include <functional>
+#include <thread>
 
+#include "agent/telemetry/seat.hpp"
 #include "tests/agent/telemetry/totals.hpp"
 
 using namespace signalbox;
@@ -20,6 +22,7 @@ private slots:
     void bad_names_and_kinds_are_refused_with_the_name();
     void a_full_directory_says_which_limit_to_raise();
     void a_failed_registration_leaves_its_place_to_the_next();
+    void a_registration_that_fails_beside_others_leaves_no_hole();
     void registering_after_the_fork_agrees_between_processes();
     void a_dead_claimant_blocks_nobody();
     void damaged_entries_are_not_believed_data();
@@ -72,6 +75,10 @@ void TestDirectory::bad_names_and_kinds_are_refused_with_the_name() {
     QVERIFY(message([&] {
                 Gauge(telemetry, "labelled", "", Gauge::Merge::sum, {{"a-b", "c"}});
             }).find("a-b") != std::string::npos);
+    // Readers would take the value to end there, and the instrument would not be found again.
+    QVERIFY(message([&] {
+                Gauge(telemetry, "labelled", "", Gauge::Merge::sum, {{"a", std::string("b\0c", 3)}});
+            }).find("control characters") != std::string::npos);
 }
 
 void TestDirectory::a_full_directory_says_which_limit_to_raise() {
@@ -98,6 +105,27 @@ void TestDirectory::a_failed_registration_leaves_its_place_to_the_next() {
     Gauge boxes(telemetry, "boxes", "short");
     telemetry::SegmentView view(telemetry.segment().descriptor());
     QCOMPARE(view.entry(0)->instrument.help, std::string("short"));
+}
+
+void TestDirectory::a_registration_that_fails_beside_others_leaves_no_hole() {
+    using telemetry::EntryState;
+    for (;;) {
+        Telemetry telemetry({.group = "test", .max_workers = 1});
+        // As if another process were about to find that there is no room for what it registers.
+        telemetry.segment().entry(0).state.store(static_cast<std::uint32_t>(EntryState::claimed));
+        const std::uint64_t start = telemetry::monotonic_ns();
+        std::thread beside([&] { Gauge(telemetry, "beside", ""); });
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));  // most likely it waits by then
+        telemetry.segment().entry(0).state.store(static_cast<std::uint32_t>(EntryState::vacant));
+        const bool waited_for = telemetry::monotonic_ns() - start < 50'000'000;
+        beside.join();
+        if (!waited_for) continue;  // by no fault of its own it may have given up
+        telemetry::SegmentView view(telemetry.segment().descriptor());
+        QVERIFY(view.entry(0));
+        QCOMPARE(view.entry(0)->instrument.name, std::string("beside"));
+        QVERIFY(view.entry_is_vacant(1));
+        return;
+    }
 }
 
 void TestDirectory::registering_after_the_fork_agrees_between_processes() {

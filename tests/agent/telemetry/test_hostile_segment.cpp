@@ -82,6 +82,7 @@ std::vector<Area> areas_of(Segment& segment) {
     std::vector<Area> areas = {{"header", 0, sizeof(Header)},
                                {"directory", g.directory_offset, 5 * sizeof(DirectoryEntry)},
                                {"group", g.group_offset, sizeof(telemetry::Group)},
+                               {"settings", g.settings_offset, 3 * sizeof(telemetry::SettingEntry)},
                                {"group ring", g.group_ring_offset, 4 * sizeof(EventRecord)}};
     for (const unsigned seat : {2u, g.seat_count - 1}) {
         const std::uint64_t start = segment.offset_of(segment.seat(seat));

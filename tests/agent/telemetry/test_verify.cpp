@@ -71,6 +71,13 @@ void TestVerify::each_violation_is_found_data() {
     row("header: the time of creation is missing", [](Segment& s) { s.header().created_wall_ns = 0; });
     row("bytes of heads are taken", [](Segment& s) { s.header().heads_taken = 1u << 30; });
     row("bytes of buckets are taken", [](Segment& s) { s.header().buckets_taken = 1u << 30; });
+    row("setting 3: it is taken behind a vacant one", [](Segment& s) { s.setting(3).state = 1; });
+    row("setting 0: its state is none", [](Segment& s) { s.setting(0).state = 9; });
+    row("setting 0: its name, kind, type, role or range", [](Segment& s) { s.setting(0).kind = 9; });
+    row("setting 1: its value is out of its range", [](Segment& s) { s.setting(1).word = 1; });
+    row("setting 1: an earlier one has its name",
+        [](Segment& s) { std::strcpy(s.setting(1).name, "listen"); });
+    row("setting 0: its value or origin is not UTF-8", [](Segment& s) { s.setting(0).text[0] = 0xff; });
     row("the last seat that was retired is", [](Segment& s) {
         s.header().retired = RetiredWord{0, 99, 1}.pack();
     });

@@ -13,11 +13,12 @@ class Totals {
 public:
     explicit Totals(const telemetry::SegmentView& view) : collector_(view) {}
 
-    /// One more tick of the collector, added up.
+    /// One more tick of the collector, added up. Instruments with labels are called `name{a="b",c=""}`.
     wire::Tick collect() {
         wire::Tick tick = collector_.collect();
         for (const auto& instrument : collector_.new_instruments())
-            names_[instrument.index] = instrument.name;
+            names_[instrument.index] = full_name(instrument);
+        gauges_.clear();
         for (const auto& series : tick.series)
             for (const auto& sample : series.samples)
                 add(sample);
@@ -28,15 +29,28 @@ public:
         const auto found = distributions_.find(name);
         return found == distributions_.end() ? sketch::ExponentialHistogram() : found->second;
     }
+    /// Over all processes that there were at the last tick.
     double gauge(const std::string& name) const { return gauges_.at(name); }
+    bool has_gauge(const std::string& name) const { return gauges_.contains(name); }
+    /// Since the group's start.
+    double distinct(const std::string& name) const { return distincts_.at(name); }
+    std::size_t instruments() const { return names_.size(); }
     telemetry::Collector& collector() { return collector_; }
 
 private:
+    static std::string full_name(const wire::Instrument& instrument) {
+        std::string labels;
+        for (const auto& [label, value] : instrument.labels)
+            labels += (labels.empty() ? "" : ",") + label + "=\"" + value + '"';
+        return labels.empty() ? instrument.name : instrument.name + '{' + labels + '}';
+    }
     void add(const wire::Sample& sample) {
         const std::string& name = names_[sample.instrument];
         if (const auto* delta = std::get_if<wire::CounterDelta>(&sample.value))
             counters_[name] += delta->increase;
-        if (const auto* gauge = std::get_if<wire::GaugeValue>(&sample.value)) gauges_[name] = gauge->value;
+        if (const auto* gauge = std::get_if<wire::GaugeValue>(&sample.value)) gauges_[name] += gauge->value;
+        if (const auto* count = std::get_if<wire::DistinctCount>(&sample.value))
+            distincts_[name] = count->ever;
         if (const auto* change = std::get_if<sketch::ExponentialHistogram>(&sample.value))
             distributions_[name].merge(*change);
     }
@@ -49,6 +63,7 @@ private:
     std::map<std::uint32_t, std::string> names_;
     std::map<std::string, std::uint64_t> counters_;
     std::map<std::string, double> gauges_;
+    std::map<std::string, double> distincts_;
     std::map<std::string, sketch::ExponentialHistogram> distributions_;
 };
 

@@ -87,6 +87,26 @@ private Q_SLOTS:
         QCOMPARE(run({"scale", "none"}).exit_code, 2);
     }
 
+    void settings_are_a_table_without_the_environment() {
+        const Outcome outcome = run({"settings"});
+        QCOMPARE(outcome.exit_code, 0);
+        QCOMPARE(outcome.output.simplified(), QString("NAME KIND VALUE FROM MAY BE "
+                                                      "version fact 1.4.2\\x1b code "
+                                                      "slow tunable 250ms operator alice 1ms to 60s "
+                                                      "depth tunable - - 0 to 9 letters "
+                                                      "verbose tunable true default true or false"));
+        QVERIFY(run({"settings", "--all"}).output.contains("environment.HOME"));
+    }
+
+    void setting_a_tunable_passes_name_and_value_on() {
+        const Outcome outcome = run({"set", "slow", "1.5s"});
+        QVERIFY2(outcome.exit_code == 0, qPrintable(outcome.errors));
+        QVERIFY(set_params_ == json({{"name", "slow"}, {"value", "1.5s"}}));
+        QCOMPARE(outcome.output, QString("slow: 250ms before, 1.5s now\n"));
+        QCOMPARE(run({"set", "slow"}).exit_code, 2);
+        QVERIFY(run({"set", "depth", "--", "-5"}).exit_code == 0 && set_params_["value"] == "-5");
+    }
+
     void cycling_names_the_generation_and_waits_for_the_replacement() {
         const Outcome outcome = run({"cycle", "1"});
         QVERIFY2(outcome.exit_code == 0, qPrintable(outcome.errors));
@@ -162,6 +182,40 @@ private:
             return json{
                 {"result",
                  {{"from", 2}, {"to", request.at("params").at("workers")}, {"message", "as you wish"}}}};
+        if (method == "settings")
+            return json{
+                {"result",
+                 {{"settings",
+                   {{{"name", "version"}, {"kind", "fact"}, {"value", "1.4.2\x1b"}, {"origin", "code"}},
+                    {{"name", "environment.HOME"},
+                     {"kind", "fact"},
+                     {"value", "/root"},
+                     {"origin", "environment"}},
+                    {{"name", "slow"},
+                     {"kind", "tunable"},
+                     {"value", "250ms"},
+                     {"origin", "operator alice"},
+                     {"min", "1ms"},
+                     {"max", "60s"},
+                     {"unit", ""}},
+                    {{"name", "depth"},
+                     {"kind", "tunable"},
+                     {"value", nullptr},
+                     {"origin", nullptr},
+                     {"min", "0"},
+                     {"max", "9"},
+                     {"unit", "letters"}},
+                    {{"name", "verbose"},
+                     {"kind", "tunable"},
+                     {"type", "boolean"},
+                     {"value", "true"},
+                     {"origin", "default"},
+                     {"min", "false"},
+                     {"max", "true"}}}}}}};
+        if (method == "set") {
+            set_params_ = request.at("params");
+            return json{{"result", {{"message", "slow: 250ms before, 1.5s now"}}}};
+        }
         if (method == "events.list") {
             const json event = {{"time", "2026-07-07T09:30:00.250Z"},
                                 {"severity", "warning"},
@@ -224,6 +278,7 @@ private:
     std::optional<json> refusal_;
     bool replacements_come_ = true;
     json cycle_params_;
+    json set_params_;
 };
 
 QTEST_GUILESS_MAIN(TestCtl)
