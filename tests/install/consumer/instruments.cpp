@@ -4,7 +4,9 @@
 
 #include <memory>
 #include <signalbox/events.hpp>
+#include <signalbox/family.hpp>
 #include <signalbox/log_sinks.hpp>
+#include <signalbox/state_tracker.hpp>
 #include <signalbox/telemetry.hpp>
 #include <vector>
 
@@ -13,10 +15,18 @@ int main() {
     signalbox::Counter letters(telemetry, "letters_total", "Letters classified");
     signalbox::Duration scoring(telemetry, "scoring_duration_seconds", "Time to score a letter");
     signalbox::EventLog log(telemetry);
+    signalbox::Family<signalbox::Counter> requests(telemetry, "requests_total", "Requests",
+                                                   {"path", "status"}, {.limit = 100});
+    enum class Client { handshaking, idle, busy, closing };
+    signalbox::StateTracker clients(telemetry, "client", "Client connections",
+                                    {"handshaking", "idle", "busy", "closing"});
     if (fork() == 0) {
         telemetry.attach(0);
         letters.add();
         { auto timer = scoring.time(); }
+        requests.with("/letters", "200").add();
+        auto client = clients.enter(Client::handshaking);
+        client.move_to(Client::busy);
         {
             std::vector<std::unique_ptr<signalbox::LogSink>> sinks;
             sinks.push_back(std::make_unique<signalbox::StderrSink>());
