@@ -72,7 +72,6 @@ public:
                         .origin = origin_of(given.worker_memory_limit, usual.worker_memory_limit)}) {
         tell("workers", given.workers, usual.workers);
         tell("max_workers", given.max_workers, usual.max_workers);
-        tell("segment_path", given.segment_path, usual.segment_path);
         tell("agent_socket", given.agent_socket, usual.agent_socket);
     }
 
@@ -122,6 +121,8 @@ struct Group::Impl {
           metrics(server::make_server_metrics(telemetry)) {
         box.hold(telemetry.segment().descriptor());
         tell_where_the_segment_is();
+        settings.context.setting("segment_path", box.path(),
+                                 options.segment_path.empty() ? "default" : options.origin);
         settings.context.describe_process();
     }
 

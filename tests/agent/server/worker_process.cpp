@@ -25,6 +25,7 @@ WorkerProcesses::WorkerProcesses(Router router, ListenerOptions options, const s
     config_.listeners = {listener_};
     config_.metrics = server::make_server_metrics(telemetry_);
     config_.drain_deadline = drain_deadline;
+    config_.refresh = [this] { telemetry_.refresh(); };
 }
 
 WorkerProcesses::~WorkerProcesses() {

@@ -1,8 +1,10 @@
-// Telemetry and its log, in a program with a fork loop of its own.
+// Telemetry, its log and its settings, in a program with a fork loop of its own.
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <memory>
+#include <signalbox/context.hpp>
 #include <signalbox/events.hpp>
 #include <signalbox/family.hpp>
 #include <signalbox/log_sinks.hpp>
@@ -20,6 +22,14 @@ int main() {
     enum class Client { handshaking, idle, busy, closing };
     signalbox::StateTracker clients(telemetry, "client", "Client connections",
                                     {"handshaking", "idle", "busy", "closing"});
+    using namespace std::chrono_literals;
+    signalbox::Context context(telemetry);
+    context.describe_process();
+    context.fact("version", "1.4.2");
+    context.setting("rules", "/etc/consumer.rules", "command line");
+    signalbox::Tunable<std::chrono::milliseconds> slow(
+        context, "slow_request_threshold", 250ms,
+        {.min = 1ms, .max = 60s, .help = "Requests that take longer are logged"});
     if (fork() == 0) {
         telemetry.attach(0);
         letters.add();
@@ -35,6 +45,7 @@ int main() {
             auto charge = log.action("charge", {{"customer", "c17"}, {"amount", 12.5}});
             charge.set("card", "visa");
             charge.failure("declined");
+            if (slow.get() < 1s) log.info("slow_request", "It took 1 s.");
         }
         _exit(0);
     }
