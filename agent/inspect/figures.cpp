@@ -23,21 +23,16 @@ Figure empty_figure(const wire::Instrument& instrument) {
     return {&instrument, ExponentialHistogram(), {}};
 }
 
-void add_gauge(Figure& figure, double more) {
-    double* value = std::get_if<double>(&figure.value);
-    if (!value)
-        figure.value = more;
-    else if (figure.instrument->aggregation == wire::Aggregation::max)
-        *value = std::max(*value, more);
-    else
-        *value += more;
+void add_gauge(Figure& figure, const wire::GaugeValue& more) {
+    const auto* gauge = std::get_if<wire::GaugeValue>(&figure.value);
+    figure.value = gauge ? wire::combined(*gauge, more, figure.instrument->aggregation) : more;
 }
 
 void add(Figure& figure, const wire::Sample& sample) {
     if (const auto* counter = std::get_if<wire::CounterDelta>(&sample.value)) {
         if (auto* value = std::get_if<std::uint64_t>(&figure.value)) *value += counter->increase;
     } else if (const auto* gauge = std::get_if<wire::GaugeValue>(&sample.value)) {
-        if (figure.instrument->kind == wire::InstrumentKind::gauge) add_gauge(figure, gauge->value);
+        if (figure.instrument->kind == wire::InstrumentKind::gauge) add_gauge(figure, *gauge);
     } else if (const auto* distribution = std::get_if<ExponentialHistogram>(&sample.value)) {
         if (auto* value = std::get_if<ExponentialHistogram>(&figure.value)) value->merge(*distribution);
     } else if (const auto* distinct = std::get_if<wire::DistinctCount>(&sample.value)) {

@@ -14,8 +14,8 @@ namespace signalbox::inspect {
 /// most frequent elements are known of the whole group only.
 struct Figure {
     const wire::Instrument* instrument;
-    std::variant<std::monostate, std::uint64_t, double, sketch::ExponentialHistogram, wire::DistinctCount,
-                 wire::TopKeys>
+    std::variant<std::monostate, std::uint64_t, wire::GaugeValue, sketch::ExponentialHistogram,
+                 wire::DistinctCount, wire::TopKeys>
         value;
     telemetry::Recent recent{};  ///< of a distribution of the whole group
 };

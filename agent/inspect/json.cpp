@@ -102,8 +102,8 @@ json figures_json(const std::vector<Figure>& figures, nanoseconds time, const Re
         } else if (const auto* keys = std::get_if<wire::TopKeys>(&figure.value)) {
             add_top_keys(object, *keys);
         } else {
-            const auto* value = std::get_if<double>(&figure.value);
-            object["value"] = value ? json(*value) : json();
+            const auto* gauge = std::get_if<wire::GaugeValue>(&figure.value);
+            object["value"] = gauge ? json(gauge->value) : json();
         }
         list.push_back(std::move(object));
     }

@@ -145,9 +145,9 @@ void add_gauges(std::string& out, const std::vector<Figure>& figures) {
     bool any = false;
     for (const Figure& figure : figures) {
         if (figure.instrument->kind != wire::InstrumentKind::gauge) continue;
-        const auto* value = std::get_if<double>(&figure.value);
+        const auto* gauge = std::get_if<wire::GaugeValue>(&figure.value);
         table.add({text::fitted(name_of(*figure.instrument), 80),
-                   value ? value_text(*value, figure.instrument->unit) : "-"});
+                   gauge ? value_text(gauge->value, figure.instrument->unit) : "-"});
         any = true;
     }
     if (any) out += '\n' + table.to_string();

@@ -19,11 +19,7 @@ struct MergeInto {
     }
     void operator()(const wire::GaugeValue& more) const {
         auto* gauge = std::get_if<wire::GaugeValue>(&into.value);
-        if (!gauge) return;
-        if (aggregation == wire::Aggregation::max)
-            gauge->value = std::max(gauge->value, more.value);
-        else
-            gauge->value += more.value;
+        if (gauge) *gauge = wire::combined(*gauge, more, aggregation);
     }
     // The group's own: there is one series of them.
     void operator()(const wire::DistinctCount&) const {}

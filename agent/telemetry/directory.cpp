@@ -102,8 +102,10 @@ InstrumentCell take_cells(Segment& segment, const Descriptor& descriptor) {
         return cell;
     }
     if (descriptor.kind != wire::InstrumentKind::distribution) {
+        // Of a gauge whose last value counts, the time follows the value.
+        const std::size_t words = descriptor.aggregation == wire::Aggregation::last ? 2 : 1;
         // Dense, since nearly all lanes have one writer; in the shared one neighbours may compete.
-        cell.head_offset = take(header.heads_taken, sizeof(detail::Word), sizeof(detail::Word),
+        cell.head_offset = take(header.heads_taken, words * sizeof(detail::Word), sizeof(detail::Word),
                                 g.samples_start, "instruments");
         return cell;
     }
@@ -238,7 +240,8 @@ std::optional<CheckedEntry> check_entry(const DirectoryEntry& shared, std::uint3
                          std::uint64_t begin, std::uint64_t end) {
         return offset % alignment == 0 && offset >= begin && offset <= end && bytes <= end - offset;
     };
-    if (entry.kind < 1 || entry.kind > 5 || entry.aggregation > 1 || entry.shape > 2) return {};
+    const bool timed = checked.instrument.aggregation == wire::Aggregation::last;
+    if (entry.kind < 1 || entry.kind > 5 || entry.aggregation > 2 || entry.shape > 2) return {};
     if (checked.instrument.kind == wire::InstrumentKind::distribution) {
         const std::uint64_t sides = cell.is_signed ? 2 : 1;
         if (!lies(cell.head_offset, head_bytes(static_cast<DistributionShape>(entry.shape)),
@@ -259,7 +262,8 @@ std::optional<CheckedEntry> check_entry(const DirectoryEntry& shared, std::uint3
                   g.tables_start, g.lane_bytes) ||
             !lies(cell.head_offset, sizeof(detail::Word), sizeof(detail::Word), 0, g.samples_start))
             return {};
-    } else if (!lies(cell.head_offset, sizeof(detail::Word), sizeof(detail::Word), 0, g.samples_start)) {
+    } else if (!lies(cell.head_offset, (timed ? 2 : 1) * sizeof(detail::Word), sizeof(detail::Word), 0,
+                     g.samples_start)) {
         return {};
     }
     checked.instrument.name = field(entry.name);

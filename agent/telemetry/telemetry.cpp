@@ -49,6 +49,18 @@ void advance_windows(const telemetry::DirectoryEntry& entry, std::uint64_t now) 
     if (block.current.load(std::memory_order_relaxed) != 0) telemetry::advance(block, entry.precision, now);
 }
 
+wire::Aggregation aggregation_of(Gauge::Merge merge) {
+    switch (merge) {
+        case Gauge::Merge::sum:
+            break;
+        case Gauge::Merge::max:
+            return wire::Aggregation::max;
+        case Gauge::Merge::last:
+            return wire::Aggregation::last;
+    }
+    return wire::Aggregation::sum;
+}
+
 }  // namespace
 
 void Telemetry::refresh() {
@@ -59,11 +71,9 @@ void Telemetry::refresh() {
             // What it does about the change is the caller's business.
         }
     }
-    for (const auto& [offset, read] : followed_) {
-        detail::Word* word = detail::process_word(offset);
-        if (!word) return;
+    for (const auto& follow : followed_) {
         try {
-            word->store(std::bit_cast<std::uint64_t>(read()), std::memory_order_relaxed);
+            follow();
         } catch (...) {
             // What is read belongs to the caller, and the old value is the best that is known of it.
         }
@@ -92,19 +102,21 @@ Counter::Counter(Telemetry& telemetry, std::string_view name, std::string_view h
 
 Gauge::Gauge(Telemetry& telemetry, std::string_view name, std::string_view help, Merge merge,
              const Labels& labels, std::source_location where)
-    : offset_(register_instrument(
-                  telemetry.segment(),
-                  {.kind = wire::InstrumentKind::gauge,
-                   .aggregation = merge == Merge::max ? wire::Aggregation::max : wire::Aggregation::sum,
-                   .name = name,
-                   .help = help,
-                   .labels = labels,
-                   .defined_at = where})
-                  .head_offset) {}
+    : offset_(register_instrument(telemetry.segment(), {.kind = wire::InstrumentKind::gauge,
+                                                        .aggregation = aggregation_of(merge),
+                                                        .name = name,
+                                                        .unit = "",
+                                                        .help = help,
+                                                        .labels = labels,
+                                                        .defined_at = where})
+                  .head_offset),
+      timed_(merge == Merge::last) {}
 
 void Gauge::set(double value) noexcept {
-    if (detail::Word* word = detail::process_word(offset_))
-        word->store(std::bit_cast<std::uint64_t>(value), std::memory_order_relaxed);
+    detail::Word* word = detail::process_word(offset_);
+    if (!word) return;
+    word->store(std::bit_cast<std::uint64_t>(value), std::memory_order_relaxed);
+    note_time(word);
 }
 
 void Gauge::add(double amount) noexcept {
@@ -115,10 +127,16 @@ void Gauge::add(double amount) noexcept {
                                         std::bit_cast<std::uint64_t>(std::bit_cast<double>(seen) + amount),
                                         std::memory_order_relaxed)) {
     }
+    note_time(word);
+}
+
+void Gauge::note_time(detail::Word* word) noexcept {
+    if (timed_) word[1].store(telemetry::monotonic_ns(), std::memory_order_relaxed);
 }
 
 void Gauge::follow(Telemetry& telemetry, std::function<double()> read) {
-    telemetry.followed_.emplace_back(offset_, std::move(read));
+    telemetry.followed_.emplace_back(
+        [gauge = *this, read = std::move(read)]() mutable { gauge.set(read()); });
 }
 
 Distribution::Distribution(Telemetry& telemetry, std::string_view name, std::string_view help,

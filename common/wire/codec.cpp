@@ -68,7 +68,7 @@ template <typename Io, typename InstrumentT>
 void instrument_fields(Io& io, InstrumentT& instrument) {
     io.number(instrument.index);
     io.enumerator(instrument.kind, InstrumentKind::counter, InstrumentKind::heavy_hitters);
-    io.enumerator(instrument.aggregation, Aggregation::sum, Aggregation::max);
+    io.enumerator(instrument.aggregation, Aggregation::sum, Aggregation::last);
     io.text(instrument.name, kMaxNameBytes);
     io.text(instrument.unit, kMaxNameBytes);
     io.text(instrument.help, kMaxTextBytes);
@@ -100,6 +100,12 @@ void worker_fields(Io& io, WorkerT& worker) {
     io.text(worker.activity, kMaxTextBytes);
     duration(io, worker.activity_age);
     io.list(worker.queues, 6, [&io](auto& queue) { queue_fields(io, queue); });
+}
+
+template <typename Io, typename GaugeT>
+void gauge_fields(Io& io, GaugeT& gauge) {
+    io.real(gauge.value);
+    duration(io, gauge.age);
 }
 
 template <typename Io, typename DistinctT>
@@ -139,7 +145,7 @@ void sample_fields(Writer& io, const Sample& sample) {
         case SampleKind::counter:
             return io.number(std::get<CounterDelta>(sample.value).increase);
         case SampleKind::gauge:
-            return io.real(std::get<GaugeValue>(sample.value).value);
+            return gauge_fields(io, std::get<GaugeValue>(sample.value));
         case SampleKind::distribution:
             return write_histogram(io, std::get<sketch::ExponentialHistogram>(sample.value));
         case SampleKind::distinct:
@@ -157,7 +163,7 @@ void sample_fields(FrameReader& io, Sample& sample) {
         case SampleKind::counter:
             return io.number(sample.value.emplace<CounterDelta>().increase);
         case SampleKind::gauge:
-            return io.real(sample.value.emplace<GaugeValue>().value);
+            return gauge_fields(io, sample.value.emplace<GaugeValue>());
         case SampleKind::distribution:
             sample.value = read_histogram(io, io.bucket_allowance);
             return;

@@ -28,7 +28,7 @@ enum class InstrumentKind : std::uint8_t {
 };
 
 /// How a gauge's values of several workers become the group's.
-enum class Aggregation : std::uint8_t { sum = 0, max = 1 };
+enum class Aggregation : std::uint8_t { sum = 0, max = 1, last = 2 };
 
 using Labels = std::vector<std::pair<std::string, std::string>>;
 
@@ -96,6 +96,7 @@ struct CounterDelta {
 };
 struct GaugeValue {
     double value = 0;
+    nanoseconds age{0};  ///< how long before the tick's end it was set; only of those with Aggregation::last
     friend bool operator==(const GaugeValue&, const GaugeValue&) = default;
 };
 /// How many different elements, by estimate; of the whole group, departed workers included.
@@ -122,6 +123,18 @@ struct TopKeys {
     friend bool operator==(const TopKeys&, const TopKeys&) = default;
 };
 inline constexpr std::size_t kMaxTopKeys = 50;
+/// What the values of two workers make together.
+inline GaugeValue combined(const GaugeValue& a, const GaugeValue& b, Aggregation aggregation) {
+    switch (aggregation) {
+        case Aggregation::sum:
+            break;
+        case Aggregation::max:
+            return a.value < b.value ? b : a;
+        case Aggregation::last:
+            return b.age < a.age ? b : a;
+    }
+    return {a.value + b.value, {}};
+}
 struct Sample {
     std::uint32_t instrument = 0;
     std::variant<CounterDelta, GaugeValue, sketch::ExponentialHistogram, DistinctCount, TopKeys> value;

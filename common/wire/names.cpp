@@ -35,7 +35,15 @@ std::string_view kind_name(InstrumentKind kind) {
 }
 
 std::string_view aggregation_name(Aggregation aggregation) {
-    return aggregation == Aggregation::max ? "max" : "sum";
+    switch (aggregation) {
+        case Aggregation::sum:
+            break;
+        case Aggregation::max:
+            return "max";
+        case Aggregation::last:
+            return "last";
+    }
+    return "sum";
 }
 
 }  // namespace signalbox::wire

@@ -265,20 +265,22 @@ std::vector<TimeSeries> TickHistory::quantileSeries(const Instruments& distribut
 TimeSeries TickHistory::gaugeSeries(std::uint32_t instrument, const Selection& selection, TimeRange range,
                                     std::size_t points) const {
     const auto declared = directory_.find(instrument);
-    const bool max = declared != directory_.end() && declared->second.aggregation == wire::Aggregation::max;
+    const auto aggregation =
+        declared == directory_.end() ? wire::Aggregation::sum : declared->second.aggregation;
     TimeSeries line;
     eachRun(range, points, selection, [&](WallTime time, const Run& run) {
         line.push_back({time, std::nullopt});
         if (run.empty()) return;
+        std::optional<wire::GaugeValue> together;
         for (const auto& series : run.back()->tick->series) {
             if (!selection.includes(series)) continue;
             for (const auto& sample : series.samples) {
                 const auto* gauge = std::get_if<wire::GaugeValue>(&sample.value);
                 if (!gauge || sample.instrument != instrument) continue;
-                auto& value = line.back().value;
-                value = !value ? gauge->value : max ? std::max(*value, gauge->value) : *value + gauge->value;
+                together = together ? wire::combined(*together, *gauge, aggregation) : *gauge;
             }
         }
+        if (together) line.back().value = together->value;
     });
     return line;
 }

@@ -88,8 +88,8 @@ private:
     friend class detail::TunableCell;
     std::unique_ptr<telemetry::Segment> segment_;
     std::unique_ptr<telemetry::EventSource> events_;
-    std::vector<std::pair<std::uint32_t, std::function<double()>>> followed_;  // by the gauge's cell
-    std::deque<std::function<void()>> watchers_;  // of tunables; each looks whether its own has changed
+    std::vector<std::function<void()>> followed_;  ///< each reads and sets a gauge
+    std::deque<std::function<void()>> watchers_;   // of tunables; each looks whether its own has changed
 };
 
 /// A total that only grows. It survives the process: the arbiter folds the dead process' part into the
@@ -118,7 +118,7 @@ private:
 class Gauge {
 public:
     /// How the values of several workers become the group's.
-    enum class Merge : std::uint8_t { sum, max };
+    enum class Merge : std::uint8_t { sum, max, last };
 
     /// Throws as Counter does.
     Gauge(Telemetry& telemetry, std::string_view name, std::string_view help, Merge merge = Merge::sum,
@@ -135,7 +135,10 @@ public:
     void follow(Telemetry& telemetry, std::function<double()> read);
 
 private:
+    void note_time(detail::Word* word) noexcept;
+
     std::uint32_t offset_;
+    bool timed_;  ///< Merge::last: the word behind the value says when it was set
 };
 
 /// How values are spread: 128 exponential buckets an octave from 2^-30 to 2^34 of the base unit, so that any
