@@ -103,9 +103,9 @@ void write_new(SettingEntry& entry, const SettingDescription& d, std::string_vie
     entry.min = d.min;
     entry.max = d.max;
     entry.step = d.step;
-    std::memcpy(entry.name, d.name.data(), d.name.size());
-    std::memcpy(entry.unit, d.unit.data(), d.unit.size());
-    std::memcpy(entry.help, d.help.data(), d.help.size());
+    std::copy(d.name.begin(), d.name.end(), entry.name);
+    std::copy(d.unit.begin(), d.unit.end(), entry.unit);
+    std::copy(d.help.begin(), d.help.end(), entry.help);
     std::memcpy(entry.defined_at, place.data(), place.size());
     store_text(entry, d.text, d.origin);
     entry.word.store(d.word, relaxed);
