@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 namespace signalbox::sketch {
 namespace {
@@ -55,6 +56,22 @@ void ExponentialHistogram::add_to_negative_bucket(int index, std::uint64_t count
     count_ += count;
 }
 
+void ExponentialHistogram::add_buckets(BucketRun counts) {
+    count_ += counts.total();
+    if (positive_.empty())
+        positive_ = std::move(counts);
+    else
+        positive_.add(counts, 0);
+}
+
+void ExponentialHistogram::add_negative_buckets(BucketRun counts) {
+    count_ += counts.total();
+    if (negative_.empty())
+        negative_ = std::move(counts);
+    else
+        negative_.add(counts, 0);
+}
+
 void ExponentialHistogram::add_zeros(std::uint64_t count) {
     zeros_ += count;
     count_ += count;
@@ -89,6 +106,20 @@ void ExponentialHistogram::merge(const ExponentialHistogram& other) {
     } else if (!other.empty()) {
         widen_extremes(*other.exact_min_, *other.exact_max_);
     }
+}
+
+void ExponentialHistogram::subtract(const ExponentialHistogram& part) {
+    positive_.subtract(part.positive_);
+    negative_.subtract(part.negative_);
+    const auto take = [](std::uint64_t& from, std::uint64_t count) { from -= std::min(from, count); };
+    take(zeros_, part.zeros_);
+    count_ = positive_.total() + negative_.total() + zeros_;
+    sum_ -= part.sum_;
+    take(nans_, part.nans_);
+    take(positive_infinities_, part.positive_infinities_);
+    take(negative_infinities_, part.negative_infinities_);
+    take(underflow_, part.underflow_);
+    take(overflow_, part.overflow_);
 }
 
 ExponentialHistogram ExponentialHistogram::reduced_to(int scale) const {

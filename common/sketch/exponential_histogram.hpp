@@ -13,7 +13,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <vector>
 
 #include "common/sketch/bucket_run.hpp"
 #include "common/sketch/exponential_buckets.hpp"
@@ -33,6 +32,9 @@ public:
     void add_to_bucket(int index, std::uint64_t count);
     /// To the bucket of the values whose negatives fall into bucket `index`.
     void add_to_negative_bucket(int index, std::uint64_t count);
+    /// Whole runs of the same; quick, since they are moved where nothing was yet.
+    void add_buckets(BucketRun counts);
+    void add_negative_buckets(BucketRun counts);
     void add_zeros(std::uint64_t count);
     void add_sum(double sum) { sum_ += sum; }
     /// Extremes that the source knows exactly; without them min() and max() are those of the outermost
@@ -47,6 +49,8 @@ public:
     void mark_overflow(std::uint64_t count) { overflow_ += count; }
 
     void merge(const ExponentialHistogram& other);
+    /// Takes back what was merged, of the same scale: all counts and the sum. The extremes stay.
+    void subtract(const ExponentialHistogram& part);
 
     /// The same data at a coarser scale (a finer one is not possible and leaves it as it is).
     ExponentialHistogram reduced_to(int scale) const;
@@ -96,10 +100,10 @@ public:
 
     /// Bucket `first_bucket() + i` holds `buckets()[i]`; both ends are trimmed of what was never counted.
     int first_bucket() const { return positive_.first(); }
-    const std::vector<std::uint64_t>& buckets() const { return positive_.counts(); }
+    const BucketRun& buckets() const { return positive_; }
     /// The same of the values below zero: bucket `i` counts those whose negatives fall into bucket `i`.
     int first_negative_bucket() const { return negative_.first(); }
-    const std::vector<std::uint64_t>& negative_buckets() const { return negative_.counts(); }
+    const BucketRun& negative_buckets() const { return negative_; }
 
     friend bool operator==(const ExponentialHistogram&, const ExponentialHistogram&) = default;
 

@@ -51,21 +51,22 @@ std::uint8_t read_parts(Reader& reader) {
     return parts;
 }
 
-void write_run(Writer& writer, int first, const std::vector<std::uint64_t>& buckets,
-               [[maybe_unused]] int scale) {
-    writer.number(buckets.size());
-    if (buckets.empty()) return;
-    assert(first >= BucketRange(scale).first);
-    assert(first + static_cast<int>(buckets.size()) - 1 <= BucketRange(scale).last);
-    writer.signed_number(first);
-    for (std::size_t i = 0; i < buckets.size();) {
-        writer.number(buckets[i]);
-        if (buckets[i++] > 0) continue;
-        std::uint64_t more = 0;
-        for (; i < buckets.size() && buckets[i] == 0; ++i)
-            ++more;
-        writer.number(more);
-    }
+void write_run(Writer& writer, const sketch::BucketRun& run, [[maybe_unused]] int scale) {
+    writer.number(run.size());
+    if (run.empty()) return;
+    assert(run.first() >= BucketRange(scale).first);
+    assert(run.last() <= BucketRange(scale).last);
+    writer.signed_number(run.first());
+    run.with_counts([&writer](const auto& buckets) {
+        for (std::size_t i = 0; i < buckets.size();) {
+            writer.number(buckets[i]);
+            if (buckets[i++] > 0) continue;
+            std::uint64_t more = 0;
+            for (; i < buckets.size() && buckets[i] == 0; ++i)
+                ++more;
+            writer.number(more);
+        }
+    });
 }
 
 /// Reads the buckets of one side of zero.
@@ -149,9 +150,8 @@ void write_histogram(Writer& writer, const ExponentialHistogram& histogram) {
     writer.byte(parts);
     writer.number(histogram.zeros());
     writer.real(histogram.sum());
-    write_run(writer, histogram.first_bucket(), histogram.buckets(), histogram.scale());
-    if (parts & negative_buckets)
-        write_run(writer, histogram.first_negative_bucket(), histogram.negative_buckets(), histogram.scale());
+    write_run(writer, histogram.buckets(), histogram.scale());
+    if (parts & negative_buckets) write_run(writer, histogram.negative_buckets(), histogram.scale());
     if (parts & nans) writer.number(histogram.nans());
     if (parts & positive_infinities) writer.number(histogram.positive_infinities());
     if (parts & negative_infinities) writer.number(histogram.negative_infinities());
