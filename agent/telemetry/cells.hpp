@@ -1,4 +1,4 @@
-// Reading and adding up cells, for the arbiter's folding and the collector. Offsets come from check_entry().
+// Reading and adding up cells, for the arbiter's folding, the collector and whoever looks at one lane. Offsets come from check_entry().
 #pragma once
 
 #include <cstddef>
@@ -6,16 +6,14 @@
 #include <vector>
 
 #include "agent/telemetry/samples.hpp"
-#include "common/sketch/exponential_histogram.hpp"
 #include "signalbox/detail/lane.hpp"
 
 namespace signalbox::telemetry {
 
 __extension__ typedef unsigned __int128 Uint128;
 
-/// One head and its buckets as numbers. Buckets are those of scale 7, `first` counted from 0 =
-/// sketch::kFirstBucket.
-struct SideTotals {
+/// One head as numbers, but for its NaNs.
+struct SideHead {
     Uint128 sum = 0;                 ///< ticks
     std::uint64_t inverted_min = 0;  ///< of the positive values
     std::uint64_t max = 0;
@@ -25,14 +23,18 @@ struct SideTotals {
     std::uint64_t underflow = 0;
     std::uint64_t overflow = 0;
     std::uint64_t infinities = 0;
-    std::uint32_t first = 0;
-    std::vector<std::uint64_t> counts;
 
-    /// Makes `counts` reach over buckets [from, from + size).
-    void cover(std::uint32_t from, std::size_t size);
-    void add(const SideTotals& other);
+    void add(const SideHead& other);
     /// Nothing with a value has been recorded.
     bool empty() const { return max == 0 && zeros == 0; }
+};
+SideHead read_head(const detail::DistributionHead& head);
+
+/// One head and its buckets as numbers. Buckets are those of scale 7, `first` counted from 0 =
+/// sketch::kFirstBucket.
+struct SideTotals : SideHead {
+    std::uint32_t first = 0;
+    std::vector<std::uint64_t> counts;
 };
 
 /// A distribution's cells as numbers.
@@ -40,8 +42,6 @@ struct DistributionTotals {
     SideTotals above;  ///< zero and more
     SideTotals below;  ///< the absolute values of what is less, of a signed one
     std::uint64_t nans = 0;
-
-    void add(const DistributionTotals& other);
 };
 
 /// Adds what lane `base` holds to `totals`. Reads only the buckets between the recorded extremes, so
@@ -50,11 +50,6 @@ void add_cells(const std::byte* base, const detail::DistributionCell& cell, Dist
 
 /// Adds the cells of `from` to those of `into`. Only for lanes that nobody else writes.
 void fold_cells(const std::byte* from, std::byte* into, const detail::DistributionCell& cell);
-
-/// `now - before` as a histogram in units; extremes are not known for a difference. With an empty `before`
-/// they are.
-sketch::ExponentialHistogram difference(const DistributionTotals& now, const DistributionTotals& before,
-                                        double units_per_tick);
 
 /// The last samples of one lane, oldest first, at most detail::kSampleRing. While the instrument is recorded
 /// the oldest ones may be missing. `now` as CLOCK_MONOTONIC.

@@ -4,17 +4,58 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "agent/telemetry/distinct_windows.hpp"
 #include "agent/telemetry/retire.hpp"
 #include "common/sketch/heavy_hitters.hpp"
 
 namespace signalbox::telemetry {
+namespace {
+
+using wire::InstrumentKind;
+
+std::uint64_t word_of(const std::byte* lane, const CheckedEntry& entry) {
+    return reinterpret_cast<const detail::Word*>(lane + entry.cell.head_offset)
+        ->load(std::memory_order_relaxed);
+}
+
+std::size_t sides_of(const CheckedEntry& entry) {
+    if (entry.instrument.kind != InstrumentKind::distribution) return 0;
+    return entry.cell.is_signed ? 2 : 1;
+}
+
+/// A later sample of the same instrument: gauges are replaced, the rest adds up.
+void add_sample(wire::Sample& into, wire::Sample&& more) {
+    if (auto* counter = std::get_if<wire::CounterDelta>(&into.value))
+        counter->increase += std::get<wire::CounterDelta>(more.value).increase;
+    else if (auto* histogram = std::get_if<sketch::ExponentialHistogram>(&into.value))
+        histogram->merge(std::get<sketch::ExponentialHistogram>(more.value));
+    else
+        into = std::move(more);
+}
+
+void subtract_sample(wire::Sample& from, const wire::Sample& part) {
+    if (auto* counter = std::get_if<wire::CounterDelta>(&from.value))
+        counter->increase -= std::min(counter->increase, std::get<wire::CounterDelta>(part.value).increase);
+    else if (auto* histogram = std::get_if<sketch::ExponentialHistogram>(&from.value))
+        histogram->subtract(std::get<sketch::ExponentialHistogram>(part.value));
+}
+
+bool is_a_change(const wire::Sample& sample) {
+    if (const auto* counter = std::get_if<wire::CounterDelta>(&sample.value)) return counter->increase > 0;
+    if (const auto* histogram = std::get_if<sketch::ExponentialHistogram>(&sample.value))
+        return tells(*histogram);
+    return true;
+}
+
+}  // namespace
+
 std::vector<wire::Instrument> Collector::new_instruments() {
     learn_instruments();
     std::vector<wire::Instrument> fresh;
     for (; announced_ < known_.size(); ++announced_)
-        fresh.push_back(known_[announced_].instrument);
+        fresh.push_back(known_[announced_].entry.instrument);
     return fresh;
 }
 
@@ -22,7 +63,10 @@ void Collector::learn_instruments() {
     const auto learn = [this](std::uint32_t index) {
         auto entry = view_.entry(index);
         if (!entry || !screen_.admit(*entry)) return false;
-        known_.push_back(std::move(*entry));
+        const std::size_t sides = sides_of(*entry);
+        known_.push_back({std::move(*entry), sides > 0 ? sides_ : words_});
+        sides_ += sides;
+        words_ += sides > 0 ? 0 : 1;
         return true;
     };
     std::erase_if(pending_, learn);
@@ -30,86 +74,161 @@ void Collector::learn_instruments() {
         if (!learn(next_entry_)) pending_.push_back(next_entry_);
 }
 
-void Collector::add_lane(const std::byte* lane, Recorded& into, bool with_gauges) const {
-    into.words.resize(known_.size());
-    into.distributions.resize(known_.size());
-    for (std::size_t i = 0; i < known_.size(); ++i) {
-        const CheckedEntry& known = known_[i];
-        if (known.instrument.kind == wire::InstrumentKind::distribution) {
-            add_cells(lane, known.cell, into.distributions[i]);
-            continue;
-        }
-        const bool gauge = known.instrument.kind == wire::InstrumentKind::gauge;
-        const bool counter = known.instrument.kind == wire::InstrumentKind::counter;
-        if (!counter && !(gauge && with_gauges)) continue;
-        const auto& word = *reinterpret_cast<const detail::Word*>(lane + known.cell.head_offset);
-        into.words[i] += word.load(std::memory_order_relaxed);
-    }
+bool Collector::undisturbed() const {
+    std::atomic_thread_fence(std::memory_order_acquire);
+    return view_.header().fold_sequence.load(std::memory_order_relaxed) == sequence_;
 }
 
-bool Collector::take(Snapshot& snapshot) const {
+bool Collector::advance(const Known& known, Source& source, const Lanes& lanes,
+                        std::vector<wire::Sample>& change) {
+    const CheckedEntry& entry = known.entry;
+    const std::uint32_t index = entry.instrument.index;
+    if (entry.instrument.kind == InstrumentKind::counter) {
+        std::uint64_t now = 0;
+        for (const std::byte* lane : lanes)
+            now += word_of(lane, entry);
+        if (!undisturbed()) return false;
+        if (const std::uint64_t increase = source.seen.advance_word(known.place, now); increase > 0)
+            change.push_back({index, wire::CounterDelta{increase}});
+    } else if (entry.instrument.kind == InstrumentKind::gauge) {
+        if (&source == &departed_) return true;
+        const std::uint64_t now = source.gauges ? word_of(source.gauges, entry) : 0;
+        if (!undisturbed()) return false;
+        source.seen.set_word(known.place, now);
+        change.push_back({index, wire::GaugeValue{std::bit_cast<double>(now)}});
+    } else if (entry.instrument.kind == InstrumentKind::distribution) {
+        const std::span readings(readings_->data(), sides_of(entry));
+        for (SideReading& side : readings)
+            side.clear();
+        for (const std::byte* lane : lanes) {
+            readings[0].add(lane, entry.cell);
+            if (readings.size() == 2) readings[1].add(lane, entry.cell.below_zero());
+        }
+        if (!undisturbed()) return false;
+        auto grown = source.seen.advance(known.place, readings, entry.cell.units_per_tick);
+        if (tells(grown)) change.push_back({index, std::move(grown)});
+    }
+    return true;
+}
+
+bool Collector::advance(Source& source, const Lanes& lanes) {
+    source.seen.reach(words_, sides_);
+    std::vector<wire::Sample> change;
+    change.reserve(known_.size());
+    bool complete = true;
+    for (const Known& known : known_)
+        if (!(complete = advance(known, source, lanes, change))) break;
+    keep(source.unsent, std::move(change));
+    return complete;
+}
+
+void Collector::keep(std::vector<wire::Sample>& unsent, std::vector<wire::Sample> more) const {
+    if (unsent.empty()) {
+        unsent = std::move(more);
+        return;
+    }
+    std::map<std::uint32_t, wire::Sample*> by_instrument;
+    for (wire::Sample& sample : more)
+        by_instrument.emplace(sample.instrument, &sample);
+    std::map<std::uint32_t, wire::Sample*> kept;
+    for (wire::Sample& sample : unsent)
+        kept.emplace(sample.instrument, &sample);
+    std::vector<wire::Sample> merged;
+    for (const Known& known : known_) {
+        const auto found = kept.find(known.entry.instrument.index);
+        const auto added = by_instrument.find(known.entry.instrument.index);
+        if (found == kept.end() && added == by_instrument.end()) continue;
+        if (found == kept.end()) {
+            merged.push_back(std::move(*added->second));
+            continue;
+        }
+        if (added != by_instrument.end()) add_sample(*found->second, std::move(*added->second));
+        merged.push_back(std::move(*found->second));
+    }
+    unsent = std::move(merged);
+}
+
+void Collector::depart(const Source& source) {
+    departed_.seen.take_over(source.seen);
+    std::vector<wire::Sample> unsent = source.unsent;
+    std::erase_if(unsent, [](const wire::Sample& sample) {
+        return std::holds_alternative<wire::GaugeValue>(sample.value);
+    });
+    keep(departed_.unsent, std::move(unsent));
+}
+
+Collector::Lanes Collector::touched_lanes(unsigned seat) const {
+    Lanes lanes;
+    const std::uint32_t touched = view_.seat(seat).lanes_touched.load(std::memory_order_acquire);
+    for (unsigned lane = 0; lane < view_.geometry().lane_count; ++lane)
+        if (touched >> lane & 1) lanes.push_back(view_.lane(seat, lane));
+    return lanes;
+}
+
+bool Collector::pass() {
     const Header& header = view_.header();
-    const std::uint64_t sequence = header.fold_sequence.load(std::memory_order_acquire);
-    if (sequence % 2 != 0 && !view_.is_still()) return false;  // of a dead folder: see retire.hpp
+    sequence_ = header.fold_sequence.load(std::memory_order_acquire);
+    if (sequence_ % 2 != 0 && !view_.is_still()) return false;  // of a dead folder: see retire.hpp
     const RetiredWord retired = RetiredWord::unpack(header.retired.load(std::memory_order_acquire));
-    add_lane(view_.retired_lane(retired.active), snapshot.retired, false);
+    Lanes departed{view_.retired_lane(retired.active)};
 
     const unsigned arbiter = view_.geometry().seat_count - 1;
     for (unsigned i = 0; i <= arbiter; ++i) {
         const Seat& seat = view_.seat(i);
         const std::uint64_t generation = seat.generation.load(std::memory_order_acquire);
-        const bool vacant = seat.pid.load(std::memory_order_acquire) == 0;
-        if (vacant || !seat_fault(view_, i).empty() || retired.names(i, generation)) continue;
-        // What the arbiter records itself is nobody's in particular, like what the departed did.
-        Recorded& into = i == arbiter ? snapshot.retired : snapshot.seats[i];
-        into.generation = generation;
-        into.slot = i / 2;
-        const std::uint32_t touched = seat.lanes_touched.load(std::memory_order_acquire);
-        for (unsigned lane = 0; lane < view_.geometry().lane_count; ++lane)
-            if (touched >> lane & 1) add_lane(view_.lane(i, lane), into, lane == 0 && i != arbiter);
-    }
-    std::atomic_thread_fence(std::memory_order_acquire);
-    return header.fold_sequence.load(std::memory_order_relaxed) == sequence;
-}
-
-void Collector::accumulate(Recorded& into, const Recorded& from) {
-    if (into.words.size() < from.words.size()) into.words.resize(from.words.size());
-    if (into.distributions.size() < from.distributions.size())
-        into.distributions.resize(from.distributions.size());
-    for (std::size_t i = 0; i < from.words.size(); ++i)
-        into.words[i] += from.words[i];
-    for (std::size_t i = 0; i < from.distributions.size(); ++i)
-        into.distributions[i].add(from.distributions[i]);
-}
-
-std::vector<wire::Sample> Collector::samples(const Recorded& now, const Recorded& before, bool gauges) const {
-    static const DistributionTotals none;
-    std::vector<wire::Sample> samples;
-    for (std::size_t i = 0; i < now.words.size(); ++i) {
-        const wire::Instrument& instrument = known_[i].instrument;
-        const std::uint64_t word = now.words[i];
-        const std::uint64_t earlier = i < before.words.size() ? before.words[i] : 0;
-        switch (instrument.kind) {
-            case wire::InstrumentKind::counter:
-                if (word > earlier) samples.push_back({instrument.index, wire::CounterDelta{word - earlier}});
-                break;
-            case wire::InstrumentKind::distinct:
-            case wire::InstrumentKind::heavy_hitters:
-                break;  // group_samples()
-            case wire::InstrumentKind::gauge:
-                if (gauges)
-                    samples.push_back({instrument.index, wire::GaugeValue{std::bit_cast<double>(word)}});
-                break;
-            case wire::InstrumentKind::distribution: {
-                const DistributionTotals& then =
-                    i < before.distributions.size() ? before.distributions[i] : none;
-                auto change = difference(now.distributions[i], then, known_[i].cell.units_per_tick);
-                // A tick that looks between a record's two stores sees a sum without a count, or finds it in the next.
-                if (!change.empty() || change.sum() != 0)
-                    samples.push_back({instrument.index, std::move(change)});
-                break;
+        const bool gone = seat.pid.load(std::memory_order_acquire) == 0 || retired.names(i, generation);
+        const bool believed = seat_fault(view_, i).empty();
+        const auto known = seats_.find(i);
+        if (!undisturbed()) return false;
+        if (known != seats_.end()) {
+            known->second.believed = believed;
+            if (gone || (believed && known->second.generation != generation)) {
+                depart(known->second);
+                seats_.erase(known);
             }
         }
+        if (gone || !believed) continue;
+        const Lanes lanes = touched_lanes(i);
+        if (i == arbiter) {
+            departed.insert(departed.end(), lanes.begin(), lanes.end());
+            continue;
+        }
+        Source& source = seats_[i];
+        source.generation = generation;
+        source.slot = i / 2;
+        const bool first_is_touched = !lanes.empty() && lanes.front() == view_.lane(i, 0);
+        source.gauges = first_is_touched ? lanes.front() : nullptr;
+        if (!advance(source, lanes)) return false;
+    }
+    // Last, when it is known what of the retired totals had been seen before they were retired.
+    return advance(departed_, departed) && undisturbed();
+}
+
+std::vector<wire::Sample> Collector::totals(const Source& source, bool with_gauges) const {
+    std::map<std::uint32_t, const wire::Sample*> unsent;
+    for (const wire::Sample& sample : source.unsent)
+        unsent.emplace(sample.instrument, &sample);
+    std::vector<wire::Sample> samples;
+    for (const Known& known : known_) {
+        wire::Sample sample{known.entry.instrument.index, {}};
+        switch (known.entry.instrument.kind) {
+            case InstrumentKind::counter:
+                sample.value = wire::CounterDelta{source.seen.word(known.place)};
+                break;
+            case InstrumentKind::gauge:
+                if (!with_gauges) continue;
+                sample.value = wire::GaugeValue{std::bit_cast<double>(source.seen.word(known.place))};
+                break;
+            case InstrumentKind::distribution:
+                sample.value =
+                    source.seen.total(known.place, sides_of(known.entry), known.entry.cell.units_per_tick);
+                break;
+            default:
+                continue;  // group_samples_
+        }
+        if (const auto found = unsent.find(sample.instrument); found != unsent.end())
+            subtract_sample(sample, *found->second);
+        if (is_a_change(sample)) samples.push_back(std::move(sample));
     }
     return samples;
 }
@@ -165,7 +284,7 @@ void Collector::collect_group_samples() {
         const std::uint64_t sequence = view_.header().fold_sequence.load(std::memory_order_acquire);
         if (sequence % 2 != 0 && !view_.is_still()) continue;
         std::vector<wire::Sample> samples;
-        for (const CheckedEntry& known : known_) {
+        for (const auto& [known, place] : known_) {
             if (known.instrument.kind == wire::InstrumentKind::distinct)
                 samples.push_back({known.instrument.index, distinct_count(known)});
             if (known.instrument.kind == wire::InstrumentKind::heavy_hitters)
@@ -187,12 +306,10 @@ void Collector::fill_state(wire::Tick& tick) const {
 
 wire::Tick Collector::collect() {
     learn_instruments();
-    Snapshot now;
-    bool consistent = false;
-    for (int attempt = 0; attempt < 50 && !consistent; ++attempt) {
+    bool complete = false;
+    for (int attempt = 0; attempt < 50 && !complete; ++attempt) {
         if (attempt > 0) sched_yield();
-        now = {};
-        consistent = take(now);
+        complete = pass();
     }
 
     wire::Tick tick;
@@ -201,28 +318,19 @@ wire::Tick Collector::collect() {
     const std::uint64_t now_ns = view_.now();
     tick.end = view_.wall_time(now_ns);
     fill_state(tick);
-    if (!consistent) {
+    if (!complete) {
         tick.length = wire::nanoseconds(0);  // the next tick spans this one too
         return tick;
     }
     tick.length = last_ns_ == 0 ? tick.end - view_.created() : wire::nanoseconds(now_ns - last_ns_);
     last_ns_ = now_ns;
 
-    Recorded departed_before = last_.retired;
-    for (const auto& [seat, before] : last_.seats) {
-        const auto found = now.seats.find(seat);
-        if (found == now.seats.end() || found->second.generation != before.generation)
-            accumulate(departed_before, before);
-    }
-    for (const auto& [seat, recorded] : now.seats) {
-        const auto before = last_.seats.find(seat);
-        const bool same = before != last_.seats.end() && before->second.generation == recorded.generation;
-        tick.series.push_back({wire::Series::Source::worker, recorded.slot, recorded.generation,
-                               samples(recorded, same ? before->second : Recorded{}, true)});
-    }
-    auto departed = samples(now.retired, departed_before, false);
-    if (!departed.empty()) tick.series.push_back({wire::Series::Source::departed, 0, 0, std::move(departed)});
-    last_ = std::move(now);
+    for (auto& [seat, source] : seats_)
+        if (source.believed)
+            tick.series.push_back({wire::Series::Source::worker, source.slot, source.generation,
+                                   std::exchange(source.unsent, {})});
+    if (!departed_.unsent.empty())
+        tick.series.push_back({wire::Series::Source::departed, 0, 0, std::exchange(departed_.unsent, {})});
     collect_group_samples();
     if (!group_samples_.empty()) tick.series.push_back({wire::Series::Source::group, 0, 0, group_samples_});
     return tick;
@@ -235,10 +343,10 @@ wire::Tick Collector::absolute() const {
     tick.end = view_.wall_time(last_ns_);
     tick.length = tick.end - view_.created();
     fill_state(tick);
-    for (const auto& [seat, recorded] : last_.seats)
+    for (const auto& [seat, source] : seats_)
         tick.series.push_back(
-            {wire::Series::Source::worker, recorded.slot, recorded.generation, samples(recorded, {}, true)});
-    auto departed = samples(last_.retired, {}, false);
+            {wire::Series::Source::worker, source.slot, source.generation, totals(source, true)});
+    auto departed = totals(departed_, false);
     if (!departed.empty()) tick.series.push_back({wire::Series::Source::departed, 0, 0, std::move(departed)});
     if (!group_samples_.empty()) tick.series.push_back({wire::Series::Source::group, 0, 0, group_samples_});
     return tick;
