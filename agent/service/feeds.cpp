@@ -165,7 +165,7 @@ wire::Tick Feeds::last_minute() const {
         minute.length += tick->length;
         for (wire::Series& series : tick->series)
             minute.series.push_back(std::move(series));
-        minute = merged_into_group(std::move(minute), base().catalogue);
+        minute = merged_into_group(minute, base().catalogue);
     }
     return minute;
 }

@@ -1,7 +1,9 @@
 #include "agent/service/tick_shape.hpp"
 
 #include <algorithm>
+#include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "common/wire/codec.hpp"
 
@@ -10,24 +12,64 @@ namespace {
 
 using sketch::ExponentialHistogram;
 
-struct MergeInto {
-    wire::Sample& into;
-    wire::Aggregation aggregation;
+/// The samples of all series, one for each instrument.
+class Merged {
+public:
+    explicit Merged(const Catalogue& catalogue) : catalogue_(catalogue) {}
 
-    void operator()(const wire::CounterDelta& more) const {
-        if (auto* counter = std::get_if<wire::CounterDelta>(&into.value)) counter->increase += more.increase;
+    void add(const wire::Series& series) {
+        // Series have their samples in the same order, so the next place is mostly the right one.
+        std::size_t next = 0;
+        for (const wire::Sample& sample : series.samples) {
+            if (next >= samples_.size() || samples_[next].instrument != sample.instrument) {
+                const auto [known, is_new] = places_.try_emplace(sample.instrument, samples_.size());
+                next = known->second;
+                if (is_new) {
+                    samples_.push_back(sample);
+                    ++next;
+                    continue;
+                }
+            }
+            merge(samples_[next++], sample);
+        }
     }
-    void operator()(const wire::GaugeValue& more) const {
-        auto* gauge = std::get_if<wire::GaugeValue>(&into.value);
-        if (gauge) *gauge = wire::combined(*gauge, more, aggregation);
+
+    std::vector<wire::Sample> in_order() && {
+        const auto before = [](const wire::Sample& a, const wire::Sample& b) {
+            return a.instrument < b.instrument;
+        };
+        if (!std::is_sorted(samples_.begin(), samples_.end(), before))
+            std::sort(samples_.begin(), samples_.end(), before);
+        return std::move(samples_);
     }
-    // The group's own: there is one series of them.
-    void operator()(const wire::DistinctCount&) const {}
-    void operator()(const wire::TopKeys&) const {}
-    void operator()(const ExponentialHistogram& more) const {
-        if (auto* histogram = std::get_if<ExponentialHistogram>(&into.value)) histogram->merge(more);
+
+private:
+    void merge(wire::Sample& into, const wire::Sample& more) const {
+        if (into.value.index() != more.value.index()) return;
+        if (auto* histogram = std::get_if<ExponentialHistogram>(&into.value))
+            histogram->merge(std::get<ExponentialHistogram>(more.value));
+        else if (auto* counter = std::get_if<wire::CounterDelta>(&into.value))
+            counter->increase += std::get<wire::CounterDelta>(more.value).increase;
+        else if (auto* gauge = std::get_if<wire::GaugeValue>(&into.value))
+            *gauge =
+                wire::combined(*gauge, std::get<wire::GaugeValue>(more.value), aggregation(into.instrument));
+        // The rest is the group's own: there is one series of them.
     }
+    wire::Aggregation aggregation(std::uint32_t instrument) const {
+        const auto known = catalogue_.find(instrument);
+        return known == catalogue_.end() ? wire::Aggregation::sum : known->second.aggregation;
+    }
+
+    const Catalogue& catalogue_;
+    std::vector<wire::Sample> samples_;
+    std::unordered_map<std::uint32_t, std::size_t> places_;
 };
+
+/// All but the series.
+wire::Tick frame_of(const wire::Tick& tick) {
+    return {tick.number,         tick.absolute, tick.end,     tick.length,
+            tick.target_workers, tick.degraded, tick.workers, {}};
+}
 
 std::size_t bucket_count(const wire::Tick& tick) {
     std::size_t buckets = 0;
@@ -45,44 +87,57 @@ void reduce(wire::Tick& tick, int scale) {
                 if (histogram->scale() > scale) *histogram = histogram->reduced_to(scale);
 }
 
-}  // namespace
-
-wire::Tick merged_into_group(wire::Tick tick, const Catalogue& catalogue) {
-    std::map<std::uint32_t, wire::Sample> merged;
-    for (wire::Series& series : tick.series) {
-        for (wire::Sample& sample : series.samples) {
-            const std::uint32_t index = sample.instrument;
-            const auto found = merged.find(index);
-            if (found == merged.end()) {
-                merged.emplace(index, std::move(sample));
-                continue;
-            }
-            const auto known = catalogue.find(index);
-            const auto aggregation =
-                known == catalogue.end() ? wire::Aggregation::sum : known->second.aggregation;
-            std::visit(MergeInto{found->second, aggregation}, sample.value);
+wire::Tick reduced(const wire::Tick& tick, int scale) {
+    wire::Tick coarse = frame_of(tick);
+    for (const wire::Series& series : tick.series) {
+        wire::Series& into =
+            coarse.series.emplace_back(wire::Series{series.source, series.slot, series.generation, {}});
+        into.samples.reserve(series.samples.size());
+        for (const wire::Sample& sample : series.samples) {
+            if (const auto* histogram = std::get_if<ExponentialHistogram>(&sample.value))
+                into.samples.push_back({sample.instrument, histogram->reduced_to(scale)});
+            else
+                into.samples.push_back(sample);
         }
     }
-    tick.series.assign(1, {wire::Series::Source::group, 0, 0, {}});
-    for (auto& [index, sample] : merged)
-        tick.series.front().samples.push_back(std::move(sample));
-    return tick;
+    return coarse;
 }
 
-std::string encode_shaped(wire::Tick tick, Shape shape, const Catalogue& catalogue) {
-    // Merging first: it makes the fewest buckets to reduce, and loses nothing.
-    if (shape.granularity == Granularity::group) tick = merged_into_group(std::move(tick), catalogue);
-    reduce(tick, shape.scale);
-    int scale = shape.scale;
+/// As fine as the format's limits allow, but not finer than `scale`.
+std::string encode_within_limits(wire::Tick tick, int scale) {
     while (bucket_count(tick) > wire::kMaxFrameBuckets && scale > sketch::kCoarsestScale)
         reduce(tick, --scale);
-    wire::Message message = std::move(tick);
-    std::string frame = wire::encode(message);
+    std::string frame = wire::encode(tick);
     while (frame.size() > wire::kMaxFrameBytes && scale > sketch::kCoarsestScale) {
-        reduce(std::get<wire::Tick>(message), --scale);
-        frame = wire::encode(message);
+        reduce(tick, --scale);
+        frame = wire::encode(tick);
     }
     return frame;
+}
+
+}  // namespace
+
+wire::Tick merged_into_group(const wire::Tick& tick, const Catalogue& catalogue) {
+    Merged merged(catalogue);
+    for (const wire::Series& series : tick.series)
+        merged.add(series);
+    wire::Tick group = frame_of(tick);
+    group.series.push_back({wire::Series::Source::group, 0, 0, std::move(merged).in_order()});
+    return group;
+}
+
+std::string encode_shaped(const wire::Tick& tick, Shape shape, const Catalogue& catalogue) {
+    // Merging first: it makes the fewest buckets to reduce, and loses nothing.
+    if (shape.granularity == Granularity::group) {
+        wire::Tick group = merged_into_group(tick, catalogue);
+        reduce(group, shape.scale);
+        return encode_within_limits(std::move(group), shape.scale);
+    }
+    if (shape.scale >= sketch::kFinestScale && bucket_count(tick) <= wire::kMaxFrameBuckets) {
+        std::string frame = wire::encode(tick);
+        if (frame.size() <= wire::kMaxFrameBytes) return frame;
+    }
+    return encode_within_limits(reduced(tick, shape.scale), shape.scale);
 }
 
 std::string reshape(const std::string& finest_frame, Shape shape, const Catalogue& catalogue) {
@@ -90,7 +145,7 @@ std::string reshape(const std::string& finest_frame, Shape shape, const Catalogu
     wire::Decoded decoded = wire::decode(finest_frame);
     auto* tick = decoded ? std::get_if<wire::Tick>(&*decoded.message) : nullptr;
     if (!tick) return finest_frame;
-    return encode_shaped(std::move(*tick), shape, catalogue);
+    return encode_shaped(*tick, shape, catalogue);
 }
 
 }  // namespace signalbox::service

@@ -22,10 +22,10 @@ using Catalogue = std::map<std::uint32_t, wire::Instrument>;
 
 /// All series of `tick` as one: counters add up, histograms merge, gauges are summed or maxed as the
 /// catalogue says.
-wire::Tick merged_into_group(wire::Tick tick, const Catalogue& catalogue);
+wire::Tick merged_into_group(const wire::Tick& tick, const Catalogue& catalogue);
 
 /// `tick` in that shape, as a frame. Coarser than asked for if the frame would pass the format's limits.
-std::string encode_shaped(wire::Tick tick, Shape shape, const Catalogue& catalogue);
+std::string encode_shaped(const wire::Tick& tick, Shape shape, const Catalogue& catalogue);
 
 /// A frame of encode_shaped() (worker granularity, finest scale) in another shape.
 std::string reshape(const std::string& finest_frame, Shape shape, const Catalogue& catalogue);

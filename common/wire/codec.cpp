@@ -314,6 +314,12 @@ std::string encode(const Message& message) {
     return encoder.io.take();
 }
 
+std::string encode(const Tick& tick) {
+    Encoder encoder;
+    encoder(tick);
+    return encoder.io.take();
+}
+
 Decoded decode(std::string_view frame) {
     if (frame.size() > kMaxFrameBytes)
         return {std::nullopt, "a frame of " + std::to_string(frame.size()) + " bytes exceeds the limit of " +

@@ -25,6 +25,8 @@ inline constexpr std::size_t kMaxTextBytes = 16384;          ///< help, label va
 /// Canonical: equal messages give equal bytes. Histograms keep their scale, count, sum and buckets; exact
 /// extremes do not travel. Bytes that are not UTF-8 become U+FFFD, so text from outside needs no care here.
 std::string encode(const Message& message);
+/// The same, without a copy of it in a Message.
+std::string encode(const Tick& tick);
 
 struct Decoded {
     std::optional<Message> message;

@@ -1,6 +1,10 @@
 // What a tick costs the agent: the change of a second, collected from the cells of 64 workers with 500 live
 // instruments each, merged into the group's and encoded as it is sent to a console. In ms of one core, beside
-// the limit of 20 ms.
+// the limit of 20 ms; then collecting alone.
+//
+// Of the 500 instruments 350 are counters, 50 gauges and 100 Durations with 100 records a second each, which is
+// about what servers have. Between ticks everything is recorded by this process, so a tick begins with cold
+// caches, as it does on a host where workers run.
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -20,9 +24,9 @@ namespace {
 using namespace signalbox;
 
 constexpr unsigned kWorkers = 64;
-constexpr unsigned kCounters = 250;
+constexpr unsigned kCounters = 350;
 constexpr unsigned kGauges = 50;
-constexpr unsigned kDurations = 200;
+constexpr unsigned kDurations = 100;
 constexpr unsigned kRecordsPerSecond = 100;  // to each Duration of each worker
 
 struct Instruments {
@@ -59,6 +63,7 @@ void live_a_second(Telemetry& telemetry, Instruments& instruments, std::mt19937_
 void occupy_all_seats(Telemetry& telemetry) {
     for (unsigned worker = 0; worker < kWorkers; ++worker) {
         telemetry::Seat& seat = *telemetry.segment().seat(2 * worker);
+        seat.slot.store(worker);
         seat.generation.store(worker + 1);
         seat.phase.store(static_cast<std::uint32_t>(telemetry::Phase::ready));
         seat.pid.store(1000 + worker);
@@ -87,17 +92,19 @@ int main(int argc, char** argv) {
         const auto tick_ms = [&] {
             live_a_second(telemetry, instruments, random);
             const auto start = std::chrono::steady_clock::now();
-            wire::Tick tick = collector.collect();
+            const wire::Tick tick = collector.collect();
+            const auto collected = std::chrono::steady_clock::now();
             const std::string frame =
                 service::encode_shaped(tick, {service::Granularity::group, 5}, catalogue);
-            const std::chrono::duration<double, std::milli> elapsed =
-                std::chrono::steady_clock::now() - start;
+            const auto end = std::chrono::steady_clock::now();
             group_bytes = frame.size();
-            worker_bytes =
-                service::encode_shaped(std::move(tick), {service::Granularity::worker, 5}, catalogue).size();
-            return elapsed.count();
+            worker_bytes = service::encode_shaped(tick, {service::Granularity::worker, 5}, catalogue).size();
+            const auto ms = [](std::chrono::duration<double, std::milli> elapsed) { return elapsed.count(); };
+            return std::vector{ms(end - start), ms(collected - start)};
         };
-        suite.compare("merge_64x500", "ms", "the limit, 20 ms", tick_ms, [] { return 20.0; });
+        suite.compare({{"merge_64x500", "ms"}, {"collect_64x500", "ms"}}, "the limit, 20 ms", tick_ms, [] {
+            return std::vector{20.0, 20.0};
+        });
         const int status = suite.finish();
         constexpr double instruments_of_all = kCounters + kGauges + kDurations;
         std::printf("bytes per instrument and tick at scale 5: %.1f for the group, %.1f for each worker\n",
