@@ -15,9 +15,20 @@ namespace {
 
 using wire::InstrumentKind;
 
-std::uint64_t word_of(const std::byte* lane, const CheckedEntry& entry) {
-    return reinterpret_cast<const detail::Word*>(lane + entry.cell.head_offset)
-        ->load(std::memory_order_relaxed);
+std::uint64_t word_of(const std::byte* lane, const CheckedEntry& entry, std::size_t index = 0) {
+    return reinterpret_cast<const detail::Word*>(lane + entry.cell.head_offset)[index].load(
+        std::memory_order_relaxed);
+}
+
+/// A gauge whose second word is the time when it was set.
+bool is_timed(const CheckedEntry& entry) {
+    return entry.instrument.kind == InstrumentKind::gauge &&
+           entry.instrument.aggregation == wire::Aggregation::last;
+}
+
+/// How many places it takes in a Recorded, if it has no sides.
+std::size_t words_of(const CheckedEntry& entry) {
+    return is_timed(entry) ? 2 : 1;
 }
 
 std::size_t sides_of(const CheckedEntry& entry) {
@@ -66,7 +77,7 @@ void Collector::learn_instruments() {
         const std::size_t sides = sides_of(*entry);
         known_.push_back({std::move(*entry), sides > 0 ? sides_ : words_});
         sides_ += sides;
-        words_ += sides > 0 ? 0 : 1;
+        words_ += sides > 0 ? 0 : words_of(known_.back().entry);
         return true;
     };
     std::erase_if(pending_, learn);
@@ -93,9 +104,11 @@ bool Collector::advance(const Known& known, Source& source, const Lanes& lanes,
     } else if (entry.instrument.kind == InstrumentKind::gauge) {
         if (&source == &departed_) return true;
         const std::uint64_t now = source.gauges ? word_of(source.gauges, entry) : 0;
+        const std::uint64_t set_at = source.gauges && is_timed(entry) ? word_of(source.gauges, entry, 1) : 0;
         if (!undisturbed()) return false;
         source.seen.set_word(known.place, now);
-        change.push_back({index, wire::GaugeValue{std::bit_cast<double>(now)}});
+        if (is_timed(entry)) source.seen.set_word(known.place + 1, set_at);
+        if (const auto gauge = gauge_value(known, source)) change.push_back({index, *gauge});
     } else if (entry.instrument.kind == InstrumentKind::distribution) {
         const std::span readings(readings_->data(), sides_of(entry));
         for (SideReading& side : readings)
@@ -208,6 +221,17 @@ bool Collector::pass() {
     return advance(departed_, departed) && undisturbed();
 }
 
+std::optional<wire::GaugeValue> Collector::gauge_value(const Known& known, const Source& source) const {
+    wire::GaugeValue gauge{std::bit_cast<double>(source.seen.word(known.place))};
+    if (!is_timed(known.entry)) return gauge;
+    const std::uint64_t set_at = source.seen.word(known.place + 1);
+    if (set_at == 0) return std::nullopt;
+    const std::uint64_t now = view_.now();
+    gauge.age = wire::nanoseconds(
+        static_cast<std::int64_t>(now > set_at ? std::min<std::uint64_t>(now - set_at, INT64_MAX) : 0));
+    return gauge;
+}
+
 std::vector<wire::Sample> Collector::totals(const Source& source, bool with_gauges) const {
     std::map<std::uint32_t, const wire::Sample*> unsent;
     for (const wire::Sample& sample : source.unsent)
@@ -220,8 +244,10 @@ std::vector<wire::Sample> Collector::totals(const Source& source, bool with_gaug
                 sample.value = wire::CounterDelta{source.seen.word(known.place)};
                 break;
             case InstrumentKind::gauge:
-                if (!with_gauges) continue;
-                sample.value = wire::GaugeValue{std::bit_cast<double>(source.seen.word(known.place))};
+                if (const auto gauge = gauge_value(known, source); gauge && with_gauges)
+                    sample.value = *gauge;
+                else
+                    continue;
                 break;
             case InstrumentKind::distribution:
                 sample.value =

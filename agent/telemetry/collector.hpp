@@ -19,6 +19,7 @@
 #include <array>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "agent/telemetry/quarantine.hpp"
@@ -68,6 +69,8 @@ private:
     Lanes touched_lanes(unsigned seat) const;
     void keep(std::vector<wire::Sample>& unsent, std::vector<wire::Sample> more) const;
     void depart(const Source& source);
+    /// As of the last look; none of one whose last value counts and that nobody has set.
+    std::optional<wire::GaugeValue> gauge_value(const Known& known, const Source& source) const;
     std::vector<wire::Sample> totals(const Source& source, bool with_gauges) const;
     /// Calls `visit(lane)` with the retired lane and every one that is in use and not folded into it.
     template <class Visit>

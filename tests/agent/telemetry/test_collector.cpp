@@ -16,6 +16,7 @@ private slots:
     void absolute_equals_the_sum_of_all_ticks();
     void instruments_that_appear_later_are_announced_once();
     void a_sum_and_its_count_may_come_with_different_ticks();
+    void of_a_gauge_by_time_the_one_that_was_set_last_counts();
     void while_the_arbiter_folds_a_tick_is_empty_and_the_next_spans_both();
 };
 
@@ -117,6 +118,37 @@ void TestCollector::instruments_that_appear_later_are_announced_once() {
     const wire::Tick tick = collector.collect();
     QCOMPARE(collector.new_instruments().size(), 1u);
     QCOMPARE(std::get<wire::CounterDelta>(tick.series.at(0).samples.at(0).value).increase, 4u);
+}
+
+void TestCollector::of_a_gauge_by_time_the_one_that_was_set_last_counts() {
+    Fixture f;
+    Gauge version(f.telemetry, "config_version", "", Gauge::Merge::last);
+    Counter neighbour(f.telemetry, "neighbour_total", "");
+    const auto of_group = [&](Collector& collector) -> std::optional<wire::GaugeValue> {
+        std::optional<wire::GaugeValue> together;
+        for (const wire::Tick& tick : {collector.collect(), collector.absolute()}) {
+            together.reset();
+            for (const auto& series : tick.series)
+                for (const auto& sample : series.samples)
+                    if (const auto* gauge = std::get_if<wire::GaugeValue>(&sample.value))
+                        together =
+                            together ? wire::combined(*together, *gauge, wire::Aggregation::last) : *gauge;
+        }
+        return together;
+    };
+    tests::occupy(f.telemetry, 2, 2);
+    f.telemetry.attach(2);
+    version.set(8);
+    tests::occupy(f.telemetry, 0, 1);
+    f.telemetry.attach(0);
+    neighbour.add(7);
+    Collector collector(f.view);
+    QCOMPARE(of_group(collector)->value, 8.0);
+    version.set(3);
+    QCOMPARE(of_group(collector)->value, 3.0);
+    QVERIFY(of_group(collector)->age.count() >= 0);
+    retire_seat(f.telemetry.segment(), 0);
+    QCOMPARE(of_group(collector)->value, 8.0);
 }
 
 void TestCollector::a_sum_and_its_count_may_come_with_different_ticks() {

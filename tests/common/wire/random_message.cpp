@@ -96,7 +96,7 @@ private:
                 sample.value = CounterDelta{number<std::uint64_t>()};
                 break;
             case 1:
-                sample.value = GaugeValue{real()};
+                sample.value = GaugeValue{real(), duration()};
                 break;
             case 2:
                 sample.value = DistinctCount{real(), real(), real(), real()};

@@ -169,7 +169,8 @@ private Q_SLOTS:
                                        "01"
                                        "0a"  // 0: counter, 10
                                        "8202"
-                                       "000000000000f03f"  // 32: gauge, 1.0
+                                       "000000000000f03f"
+                                       "00"  // 32: gauge, 1.0, set at no particular time
                                        "13"                // 2: distribution
                                        "0a"
                                        "00"
