@@ -149,6 +149,28 @@ json listeners_json(const Report& report) {
     return list;
 }
 
+std::string_view kind_of(const telemetry::Setting& setting) {
+    switch (setting.kind) {
+        case telemetry::SettingKind::fact:
+            break;
+        case telemetry::SettingKind::setting:
+            return "setting";
+        case telemetry::SettingKind::tunable:
+            return "tunable";
+    }
+    return "fact";
+}
+
+json settings_json(const Report& report) {
+    json list = json::array();
+    for (const telemetry::Setting& setting : report.settings)
+        list.push_back({{"name", wire::to_utf8(setting.name)},
+                        {"kind", kind_of(setting)},
+                        {"value", setting.value ? json(wire::to_utf8(setting.value->text)) : json()},
+                        {"origin", setting.value ? json(wire::to_utf8(setting.value->origin)) : json()}});
+    return list;
+}
+
 json events_json(const Report& report) {
     json list = json::array();
     for (const EventInfo& info : report.events)
@@ -188,6 +210,7 @@ json to_json(const Report& report) {
         {"listeners", listeners_json(report)},
         {"workers", std::move(workers)},
         {"figures", figures_json(report.figures, report.age(), &report)},
+        {"settings", settings_json(report)},
         {"events", events_json(report)},
         {"faults", std::move(faults)}};
 }

@@ -102,6 +102,7 @@ Report make_report(SegmentView& view, const Processes& processes, const ReportOp
         report.workers.push_back({std::move(worker), lives, {}});
     }
     add_figures(view, options, report);
+    report.settings = view.settings();
     add_events(view, options, report);
     report.faults = find_faults(view);
     return report;

@@ -14,6 +14,7 @@
 #include "agent/inspect/figures.hpp"
 #include "agent/inspect/life.hpp"
 #include "agent/telemetry/quarantine.hpp"
+#include "agent/telemetry/settings.hpp"
 #include "agent/telemetry/view.hpp"
 
 namespace signalbox::inspect {
@@ -57,6 +58,7 @@ struct Report {
     std::vector<WorkerInfo> workers;
     std::unique_ptr<const std::vector<wire::Instrument>> instruments;  ///< which the figures point to
     std::vector<Figure> figures;                                       ///< of the whole group
+    std::vector<telemetry::Setting> settings;                          ///< facts, settings and tunables
     std::vector<EventInfo> events;                                     ///< of all rings, by time
     std::vector<telemetry::Fault> faults;  ///< what is left out because it is damaged
 

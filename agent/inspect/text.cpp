@@ -227,6 +227,20 @@ void add_worker_figures(std::string& out, const Report& report) {
     }
 }
 
+/// The environment and the like are for --json: what was chosen matters here.
+void add_settings(std::string& out, const Report& report) {
+    Table table({{"SETTING"}, {"VALUE"}, {"FROM"}});
+    bool any = false;
+    for (const telemetry::Setting& setting : report.settings) {
+        if (setting.kind == telemetry::SettingKind::fact || !setting.value) continue;
+        table.add({text::fitted(text::escaped(setting.name), 32),
+                   text::fitted(text::escaped(setting.value->text), 40),
+                   text::fitted(text::escaped(setting.value->origin), 22)});
+        any = true;
+    }
+    if (any) out += '\n' + table.to_string();
+}
+
 void add_events(std::string& out, const Report& report) {
     if (report.events.empty()) return;
     out += "\nEVENTS, with the time before the end\n";
@@ -261,6 +275,7 @@ std::string to_text(const Report& report) {
     add_workers(out, report);
     add_figures(out, report.figures, report.age());
     add_worker_figures(out, report);
+    add_settings(out, report);
     add_events(out, report);
     return cut_to_columns(out);
 }
