@@ -82,15 +82,6 @@ void BucketCopy::add(const std::byte* base, const DistributionCell& cell) {
         sums_[i] += std::uint64_t{carries_[i]} << 31;
 }
 
-void BucketCopy::prefetch(const std::byte* base, const DistributionCell& cell,
-                          const sketch::BucketRun& seen) {
-    constexpr std::size_t kLine = 64 / sizeof(detail::Bucket);
-    const detail::DistributionBuckets& buckets = cell.buckets(const_cast<std::byte*>(base));
-    const std::size_t first = static_cast<std::size_t>(seen.first() - sketch::kFirstBucket);
-    for (std::size_t i = 0; i < seen.size(); i += kLine)
-        __builtin_prefetch(&buckets.counts[first + i]);
-}
-
 /// Reads counts and, if there are any or 32 bits might not do, carries; true if it read those.
 ///
 /// A count goes back to 0 when its carry grows, and the two must fit: it is all read again if a carry was under

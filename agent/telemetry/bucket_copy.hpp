@@ -28,11 +28,6 @@ public:
     /// Adds what lane `base` holds. Exact also while its writer carries a bucket, and if it died at that.
     void add(const std::byte* base, const detail::DistributionCell& cell);
 
-    /// Lets the processor fetch what add() will read, if that is where it was at the last look, when it was
-    /// `seen`. Distributions lie on pages of their own, where each would begin with a wait for memory.
-    static void prefetch(const std::byte* base, const detail::DistributionCell& cell,
-                         const sketch::BucketRun& seen);
-
     /// `seen`, whose buckets are those of scale 7, becomes what was read; returns its growth.
     sketch::BucketRun advance(sketch::BucketRun& seen) const;
 

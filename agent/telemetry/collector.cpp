@@ -129,12 +129,8 @@ bool Collector::advance(Source& source, const Lanes& lanes) {
     std::vector<wire::Sample> change;
     change.reserve(known_.size());
     bool complete = true;
-    for (std::size_t i = 0; i < known_.size() && complete; ++i) {
-        if (i + 1 < known_.size() && sides_of(known_[i + 1].entry) > 0)
-            for (const std::byte* lane : lanes)
-                BucketCopy::prefetch(lane, known_[i + 1].entry.cell, source.seen.counts(known_[i + 1].place));
-        complete = advance(known_[i], source, lanes, change);
-    }
+    for (const Known& known : known_)
+        if (!(complete = advance(known, source, lanes, change))) break;
     keep(source.unsent, std::move(change));
     return complete;
 }

@@ -45,8 +45,6 @@ public:
     /// extremes are known if nothing was recorded before.
     sketch::ExponentialHistogram advance(std::size_t place, std::span<const SideReading> now,
                                          double units_per_tick);
-    /// Of the side at `place`.
-    const sketch::BucketRun& counts(std::size_t place) const { return sides_[place].counts; }
     /// All of it, in units; nothing where there was no room yet.
     sketch::ExponentialHistogram total(std::size_t place, std::size_t sides, double units_per_tick) const;
 
