@@ -82,10 +82,14 @@ std::vector<Area> areas_of(Segment& segment) {
     std::vector<Area> areas = {{"header", 0, sizeof(Header)},
                                {"directory", g.directory_offset, 5 * sizeof(DirectoryEntry)},
                                {"group", g.group_offset, sizeof(telemetry::Group)},
+                               {"kept crash", g.crashes_offset, 1024},
                                {"group ring", g.group_ring_offset, 4 * sizeof(EventRecord)}};
     for (const unsigned seat : {2u, g.seat_count - 1}) {
         const std::uint64_t start = segment.offset_of(segment.seat(seat));
         areas.push_back({"seat", start, sizeof(telemetry::Seat)});
+        areas.push_back({"crash", start + g.seat_crash_offset, 1024});
+        areas.push_back(
+            {"connections", start + g.seat_connections_offset, 4 * sizeof(telemetry::ConnectionRecord)});
         areas.push_back({"ring", start + g.seat_ring_offset, 16 * sizeof(EventRecord)});
         areas.push_back({"heads", segment.offset_of(segment.lane(seat, 0)), 1024});
         areas.push_back({"buckets", segment.offset_of(segment.lane(seat, 0)) + g.buckets_start,
