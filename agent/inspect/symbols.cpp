@@ -86,13 +86,13 @@ public:
     File& operator=(const File&) = delete;
 
     std::optional<Symbol> find(std::uint64_t file_address) {
-        if (!module_) return {};
+        if (!module_ || file_address > UINT64_MAX - bias_) return {};
         const Dwarf_Addr address = file_address + bias_;
         GElf_Off offset = 0;
         GElf_Sym symbol;
         const char* name =
             dwfl_module_addrinfo(module_, address, &offset, &symbol, nullptr, nullptr, nullptr);
-        if (!name) return {};
+        if (!name || !is_function(symbol) || (symbol.st_size != 0 && offset >= symbol.st_size)) return {};
         Symbol found{without_parameters(demangled(name)), offset, {}, 0};
         if (Dwfl_Line* line = dwfl_module_getsrc(module_, address))
             if (const char* source = dwfl_lineinfo(line, nullptr, &found.line, nullptr, nullptr, nullptr))
@@ -101,6 +101,12 @@ public:
     }
 
 private:
+    /// Before the first function there are marks of the linker.
+    static bool is_function(const GElf_Sym& symbol) {
+        const auto type = GELF_ST_TYPE(symbol.st_info);
+        return type == STT_FUNC || type == STT_GNU_IFUNC;
+    }
+
     bool is_same(const telemetry::ModuleInfo& module) {
         if (!dwfl_module_getelf(module_, &bias_)) return false;
         const unsigned char* bytes = nullptr;

@@ -28,12 +28,14 @@ void read_as_the_agent_does(int descriptor) {
     collector.absolute();
     view.listeners();
     find_faults(view);
+    view.crashes();
     std::vector<telemetry::RawEvent> events;
     std::uint64_t next = 0;
     view.read_group_events(next, events);
     for (unsigned seat = 0; seat < view.geometry().seat_count; ++seat) {
         next = 0;
         view.read_seat_events(seat, next, events);
+        view.connections(seat);
     }
 }
 
