@@ -110,6 +110,58 @@ json figures_json(const std::vector<Figure>& figures, nanoseconds time, const Re
     return list;
 }
 
+json connections_json(const std::vector<telemetry::ConnectionInfo>& connections) {
+    json list = json::array();
+    for (const telemetry::ConnectionInfo& connection : connections)
+        list.push_back({{"state", telemetry::state_name(connection.state)},
+                        {"state_seconds", static_cast<double>(connection.age_ns) / 1e9},
+                        {"peer", wire::to_utf8(connection.peer)},
+                        {"requests", connection.requests},
+                        {"received_bytes", connection.received_bytes},
+                        {"sent_bytes", connection.sent_bytes},
+                        {"last_request", wire::to_utf8(connection.request)}});
+    return list;
+}
+
+json frame_json(const FrameReport& frame) {
+    json object = {{"text", wire::to_utf8(frame_text(frame))},
+                   {"address", frame.address},
+                   {"module", wire::to_utf8(frame.module)},
+                   {"offset", frame.offset},
+                   {"function", nullptr},
+                   {"source", nullptr},
+                   {"line", nullptr}};
+    if (!frame.symbol) return object;
+    object["function"] = wire::to_utf8(frame.symbol->function);
+    if (frame.symbol->source.empty()) return object;
+    object["source"] = wire::to_utf8(frame.symbol->source);
+    object["line"] = frame.symbol->line;
+    return object;
+}
+
+json crashes_json(const Report& report) {
+    json list = json::array();
+    for (const CrashReport& shown : report.crashes) {
+        const telemetry::CrashInfo& crash = shown.crash;
+        json stack = json::array();
+        for (const FrameReport& frame : shown.frames)
+            stack.push_back(frame_json(frame));
+        list.push_back({{"time", wire::time_text(shown.time)},
+                        {"seconds_before_end", seconds(shown.before_end)},
+                        {"slot", crash.slot},
+                        {"generation", crash.generation},
+                        {"pid", crash.pid},
+                        {"tid", crash.tid},
+                        {"signal", telemetry::signal_name(crash.signal)},
+                        {"code", crash.code},
+                        {"address", crash.address},
+                        {"activity", wire::to_utf8(crash.activity)},
+                        {"activity_age_seconds", seconds(shown.activity_age)},
+                        {"stack", std::move(stack)}});
+    }
+    return list;
+}
+
 json worker_json(const WorkerInfo& info, wire::WallTime end) {
     const wire::Worker& worker = info.state;
     json queues = json::array();
@@ -133,7 +185,9 @@ json worker_json(const WorkerInfo& info, wire::WallTime end) {
                    {"resident_bytes", worker.resident_bytes},
                    {"activity", wire::to_utf8(worker.activity)},
                    {"activity_age_seconds", seconds(worker.activity_age)},
-                   {"queues", std::move(queues)}};
+                   {"queues", std::move(queues)},
+                   {"connection_list", connections_json(info.connections.shown)},
+                   {"connections_unseen", info.connections.unseen}};
     if (!info.figures.empty()) object["figures"] = figures_json(info.figures, end - worker.started);
     return object;
 }
@@ -211,6 +265,7 @@ json to_json(const Report& report) {
         {"workers", std::move(workers)},
         {"figures", figures_json(report.figures, report.age(), &report)},
         {"settings", settings_json(report)},
+        {"crashes", crashes_json(report)},
         {"events", events_json(report)},
         {"faults", std::move(faults)}};
 }

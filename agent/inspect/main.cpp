@@ -35,7 +35,8 @@ constexpr const char* kFooter =
     "pid, state,\n"
     "activity, requests, ...), figures (name, kind, labels; total, value, or count, sum, min, max, mean, "
     "p50, p90, p99,\n"
-    "p999), events (time, seconds_before_end, slot, pid, name, text), faults. Seconds and bytes throughout.\n"
+    "p999), crashes (time, slot, pid, signal, activity, stack), events (time, seconds_before_end, slot,\n"
+    "pid, name, text), faults. Seconds and bytes throughout.\n"
     "\nExit status: 0 done; 1 --verify found violations; 2 the segment cannot be read.";
 
 struct Arguments {

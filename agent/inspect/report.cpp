@@ -25,6 +25,17 @@ std::map<std::uint32_t, bool> living(const SegmentView& view, const Processes& p
     return alive;
 }
 
+void add_connections(const SegmentView& view, Report& report) {
+    for (unsigned seat = 0; seat + 1 < view.geometry().seat_count; ++seat) {
+        telemetry::ConnectionList connections = view.connections(seat);
+        if (connections.shown.empty() && connections.unseen == 0) continue;
+        const std::uint64_t generation = view.seat(seat).generation.load(std::memory_order_relaxed);
+        for (WorkerInfo& worker : report.workers)
+            if (worker.state.slot == seat / 2 && worker.state.generation == generation)
+                worker.connections = std::move(connections);
+    }
+}
+
 void add_events(const SegmentView& view, const ReportOptions& options, Report& report) {
     std::vector<telemetry::RawEvent> raw;
     const std::uint64_t end = view.now();
@@ -99,8 +110,10 @@ Report make_report(SegmentView& view, const Processes& processes, const ReportOp
     for (wire::Worker& worker : view.workers()) {
         const auto found = alive.find(worker.pid);
         const bool lives = found != alive.end() && found->second;
-        report.workers.push_back({std::move(worker), lives, {}});
+        report.workers.push_back({std::move(worker), lives, {}, {}});
     }
+    add_connections(view, report);
+    report.crashes = report_crashes(view);
     add_figures(view, options, report);
     report.settings = view.settings();
     add_events(view, options, report);

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/inspect/crashes.hpp"
 #include "agent/inspect/figures.hpp"
 #include "agent/inspect/life.hpp"
 #include "agent/telemetry/quarantine.hpp"
@@ -34,6 +35,7 @@ struct WorkerInfo {
     wire::Worker state;
     bool alive = false;
     std::vector<Figure> figures;  ///< if asked for
+    telemetry::ConnectionList connections;
 };
 
 struct EventInfo {
@@ -59,6 +61,7 @@ struct Report {
     std::unique_ptr<const std::vector<wire::Instrument>> instruments;  ///< which the figures point to
     std::vector<Figure> figures;                                       ///< of the whole group
     std::vector<telemetry::Setting> settings;                          ///< facts, settings and tunables
+    std::vector<CrashReport> crashes;                                  ///< by time
     std::vector<EventInfo> events;                                     ///< of all rings, by time
     std::vector<telemetry::Fault> faults;  ///< what is left out because it is damaged
 

@@ -128,6 +128,51 @@ void add_workers(std::string& out, const Report& report) {
                                 kColumns, 6);
 }
 
+/// Those that are at something first; of each kind the longest.
+void add_connections(std::string& out, const Report& report) {
+    constexpr std::size_t kMost = 10;
+    for (const WorkerInfo& info : report.workers) {
+        std::vector<telemetry::ConnectionInfo> shown = info.connections.shown;
+        if (shown.empty()) continue;
+        const std::size_t most = std::min(kMost, shown.size());
+        std::partial_sort(shown.begin(), shown.begin() + static_cast<std::ptrdiff_t>(most), shown.end(),
+                          [](const telemetry::ConnectionInfo& a, const telemetry::ConnectionInfo& b) {
+                              const bool a_idle = a.state == telemetry::ConnectionState::idle;
+                              const bool b_idle = b.state == telemetry::ConnectionState::idle;
+                              return a_idle != b_idle ? b_idle : a.age_ns > b.age_ns;
+                          });
+        Table table({{"PEER"}, {"STATE"}, {"FOR", kRight}, {"REQUESTS", kRight}, {"LAST REQUEST"}});
+        for (std::size_t i = 0; i < most; ++i)
+            table.add({text::fitted(text::escaped(shown[i].peer), 32),
+                       std::string(telemetry::state_name(shown[i].state)),
+                       in_words(nanoseconds(
+                           static_cast<std::int64_t>(std::min<std::uint64_t>(shown[i].age_ns, INT64_MAX)))),
+                       std::to_string(shown[i].requests), text::fitted(text::escaped(shown[i].request), 40)});
+        const std::size_t more = shown.size() - most + info.connections.unseen;
+        out += fmt::format("\nCONNECTIONS of slot {}, generation {}{}\n{}", info.state.slot,
+                           info.state.generation, more > 0 ? fmt::format(", and {} more", more) : "",
+                           table.to_string());
+    }
+}
+
+void add_crashes(std::string& out, const Report& report) {
+    for (const CrashReport& shown : report.crashes) {
+        const telemetry::CrashInfo& crash = shown.crash;
+        out += fmt::format("\nCRASH of slot {}, generation {}, pid {}: {}", crash.slot, crash.generation,
+                           crash.pid, telemetry::signal_name(crash.signal));
+        if (crash.code > 0) out += fmt::format(" at {:#x}", crash.address);
+        out += fmt::format("\n  {}, {} before the end\n", wire::time_text(shown.time),
+                           in_words(shown.before_end));
+        if (!crash.activity.empty())
+            out += text::folded(
+                fmt::format("  after {} of: {}", in_words(shown.activity_age), text::escaped(crash.activity)),
+                kColumns, 6);
+        for (std::size_t i = 0; i < shown.frames.size(); ++i)
+            out += text::folded(fmt::format("  #{:<2} {}", i, text::escaped(frame_text(shown.frames[i]))),
+                                kColumns, 6);
+    }
+}
+
 void add_counters(std::string& out, const std::vector<Figure>& figures, nanoseconds time) {
     Table table({{"COUNTER"}, {"TOTAL", kRight}, {"PER SECOND", kRight}});
     bool any = false;
@@ -273,6 +318,8 @@ std::string to_text(const Report& report) {
     add_heading(out, report);
     add_listeners(out, report);
     add_workers(out, report);
+    add_crashes(out, report);
+    add_connections(out, report);
     add_figures(out, report.figures, report.age());
     add_worker_figures(out, report);
     add_settings(out, report);

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <string_view>
 
+#include "agent/telemetry/alternate_stack.hpp"
 #include "agent/telemetry/seat.hpp"
 
 namespace signalbox::server {
@@ -86,6 +87,7 @@ void AcceptThread::stop() {
 }
 
 void AcceptThread::run() {
+    const telemetry::AlternateStack stack;
     while (!stopping_) {
         lingering_.sweep(telemetry::monotonic_ns());
         if (let_others_go_first())

@@ -7,6 +7,8 @@ namespace signalbox::server {
 
 namespace {
 
+using telemetry::ConnectionState;
+
 constexpr int kRequestsPerTurn = 16;  ///< pipelined ones, before other connections have their turn
 constexpr std::size_t kOutputEnough = 64 * 1024;  ///< of small responses, before they are written
 constexpr std::size_t kCopiedBody = 8 * 1024;     ///< longer ones are written from where they are
@@ -46,6 +48,7 @@ HttpConnection<Stream>::HttpConnection(WorkerContext& context, std::shared_ptr<c
     : context_(context),
       listener_(std::move(listener)),
       peer_(std::move(peer)),
+      shown_(context.table.open(peer_, telemetry::monotonic_ns())),
       stream_(std::move(stream)),
       parser_(listener_->options.limits, request_) {
     request_.peer = peer_;
@@ -71,15 +74,22 @@ void HttpConnection<Stream>::enter(Phase phase, std::uint64_t now) {
     phase_began_ = now;
     switch (phase) {
         case Phase::idle:
+            shown_.enter(ConnectionState::idle, now);
             return context_.deadlines.set(*this, now, limits.keep_alive);
         case Phase::header:
+            shown_.enter(ConnectionState::reading, now);
             return context_.deadlines.set(*this, now, limits.header_deadline);
         case Phase::body:
+            shown_.enter(ConnectionState::reading, now);
             return context_.deadlines.set(*this, now, limits.body_deadline);
         case Phase::writing:
+            shown_.enter(ConnectionState::writing, now);
             return context_.deadlines.set(*this, now, limits.write_deadline);
         case Phase::handling:
+            shown_.enter(ConnectionState::handling, now);
+            return context_.deadlines.clear(*this);
         case Phase::closed:
+            shown_.close();
             return context_.deadlines.clear(*this);
     }
 }
@@ -101,6 +111,7 @@ void HttpConnection<Stream>::received(error_code ec, std::size_t bytes) {
     if (ec) return finish(Next::close, now);
     input_.commit(bytes);
     context_.metrics.received_bytes.add(bytes);
+    shown_.received(bytes);
     run(now);
 }
 
@@ -175,6 +186,9 @@ bool HttpConnection<Stream>::begin_body(std::uint64_t& now) {
 
 template <class Stream>
 auto HttpConnection<Stream>::answer(std::uint64_t& now) -> Next {
+    constexpr std::size_t kShownPath = 70;
+    what_.assign(request_.method).append(" ").append(request_.path, 0, kShownPath);
+    shown_.begin_request(what_);
     enter(Phase::handling, now);
     request_began_ = now;
     framing_ = {
@@ -185,12 +199,7 @@ auto HttpConnection<Stream>::answer(std::uint64_t& now) -> Next {
         return respond(no_route(match), framing_, now);
     }
 
-    constexpr std::size_t kShownPath = 70;
-    what_.assign(request_.method)
-        .append(" ")
-        .append(request_.path, 0, kShownPath)
-        .append(" from ")
-        .append(peer_);
+    what_.append(" from ").append(peer_);
     if (const auto* handler = std::get_if<Handler>(match.endpoint)) {
         Response response = call(*handler, now);
         now = telemetry::monotonic_ns();
@@ -266,6 +275,7 @@ auto HttpConnection<Stream>::put_out(Response response, Framing framing) -> Next
             head_ += response.body;
     }
     context_.seat.count_request();
+    shown_.count_request();
     context_.metrics.requests(response.status).add();
     parser_.reset();
     if (request_.body.capacity() > kKeptBody) request_.body = std::string();
@@ -332,6 +342,7 @@ void HttpConnection<Stream>::written(error_code ec, std::size_t bytes) {
 template <class Stream>
 bool HttpConnection<Stream>::output_sent(std::size_t bytes) {
     context_.metrics.sent_bytes.add(bytes);
+    shown_.sent(bytes);
     sent_ += bytes;
     if (sent_ < head_.size() + body_.size()) return false;
     head_.clear();

@@ -70,6 +70,7 @@ private:
     WorkerContext& context_;
     const std::shared_ptr<const HttpListener> listener_;
     const std::string peer_;
+    telemetry::ConnectionSlot shown_;
     Stream stream_;
     ReadBuffer input_;
     Request request_;

@@ -8,6 +8,7 @@
 #include "agent/server/lingering.hpp"
 #include "agent/server/metrics.hpp"
 #include "agent/server/response_writer.hpp"
+#include "agent/telemetry/connections.hpp"
 #include "agent/telemetry/seat.hpp"
 
 namespace signalbox::server {
@@ -23,7 +24,10 @@ public:
 
 struct WorkerContext {
     WorkerContext(telemetry::SeatWriter& seat_writer, ServerMetrics& server_metrics)
-        : seat(seat_writer), metrics(server_metrics), deadlines(telemetry::monotonic_ns()) {}
+        : seat(seat_writer),
+          metrics(server_metrics),
+          table(seat_writer.segment(), seat_writer.index()),
+          deadlines(telemetry::monotonic_ns()) {}
 
     void opened(OpenConnection& connection) {
         connections.push_back(connection);
@@ -36,6 +40,7 @@ struct WorkerContext {
 
     telemetry::SeatWriter& seat;
     ServerMetrics& metrics;
+    telemetry::ConnectionTable table;  ///< what the segment shows of the connections
     DeadlineWheel deadlines;
     LingeringSockets lingering;
     DateClock date;

@@ -21,6 +21,7 @@ constexpr Rule kRules[] = {
     {"telemetry.subscribe", Role::viewer},
     {"telemetry.unsubscribe", Role::viewer},
     {"workers.list", Role::viewer},
+    {"connections", Role::viewer},
     {"listeners.list", Role::viewer},
     {"instruments.list", Role::viewer},
     {"events.list", Role::viewer},

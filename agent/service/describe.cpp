@@ -86,6 +86,30 @@ json describe_workers(const telemetry::SegmentView& view) {
     return {{"workers", std::move(workers)}, {"target", group.target_workers}, {"degraded", group.degraded}};
 }
 
+std::optional<json> describe_connections(const telemetry::SegmentView& view, std::uint64_t generation) {
+    for (unsigned seat = 0; seat + 1 < view.geometry().seat_count; ++seat) {
+        const telemetry::Seat& record = view.seat(seat);
+        if (record.pid.load(std::memory_order_acquire) == 0 ||
+            record.generation.load(std::memory_order_relaxed) != generation)
+            continue;
+        const telemetry::ConnectionList list = view.connections(seat);
+        json connections = json::array();
+        for (const telemetry::ConnectionInfo& connection : list.shown)
+            connections.push_back({{"state", telemetry::state_name(connection.state)},
+                                   {"state_seconds", static_cast<double>(connection.age_ns) / 1e9},
+                                   {"peer", wire::to_utf8(connection.peer)},
+                                   {"requests", connection.requests},
+                                   {"received_bytes", connection.received_bytes},
+                                   {"sent_bytes", connection.sent_bytes},
+                                   {"last_request", wire::to_utf8(connection.request)}});
+        return json{{"slot", seat / 2},
+                    {"generation", generation},
+                    {"connections", std::move(connections)},
+                    {"unseen", list.unseen}};
+    }
+    return {};
+}
+
 json describe_listeners(const telemetry::SegmentView& view) {
     json listeners = json::array();
     for (const telemetry::ListenerInfo& listener : view.listeners()) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "agent/service/event_log.hpp"
 #include "agent/service/tick_shape.hpp"
@@ -11,6 +12,9 @@ namespace signalbox::service {
 
 /// Results of the RPC methods of the same names.
 nlohmann::json describe_workers(const telemetry::SegmentView& view);
+/// Of the worker of that generation; none if there is no such worker.
+std::optional<nlohmann::json> describe_connections(const telemetry::SegmentView& view,
+                                                   std::uint64_t generation);
 nlohmann::json describe_listeners(const telemetry::SegmentView& view);
 nlohmann::json describe_instruments(const Catalogue& catalogue);
 nlohmann::json describe_settings(const telemetry::SegmentView& view);

@@ -178,6 +178,7 @@ void Rpc::dispatch(Call call) {
     if (!call.params.is_object()) return call.fail(invalid_params, "params must be an object");
     try {
         if (call.method == "workers.list") return call.succeed(describe_workers(view_));
+        if (call.method == "connections") return connections(call);
         if (call.method == "listeners.list") return call.succeed(describe_listeners(view_));
         if (call.method == "instruments.list") return call.succeed(describe_instruments(feeds_.catalogue()));
         if (call.method == "events.list") {
@@ -200,6 +201,14 @@ void Rpc::dispatch(Call call) {
     } catch (const Error& error) {
         call.fail(error.code, error.what());
     }
+}
+
+void Rpc::connections(Call& call) {
+    const auto generation = static_cast<std::uint64_t>(integer(call.params, "generation", 1, INT64_MAX));
+    const auto result = describe_connections(view_, generation);
+    if (!result)
+        throw Error(stale_generation, fmt::format("no worker is generation {}: it has ended", generation));
+    call.succeed(*result);
 }
 
 void Rpc::subscribe(Call& call) {

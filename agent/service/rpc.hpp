@@ -40,6 +40,7 @@ public:
 private:
     struct Call;
     void dispatch(Call call);
+    void connections(Call& call);
     void subscribe(Call& call);
     void command(Call& call);
     void set(Call& call);

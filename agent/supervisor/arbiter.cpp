@@ -16,6 +16,7 @@
 #include <system_error>
 
 #include "agent/supervisor/process.hpp"
+#include "agent/telemetry/crash_handler.hpp"
 #include "agent/telemetry/settings.hpp"
 
 namespace signalbox::supervisor {
@@ -74,6 +75,7 @@ pid_t Arbiter::fork_worker(unsigned seat) {
         telemetry_.attach(seat);
         // The arbiter stores the same number, but perhaps later than the worker is ready.
         segment_.seat(seat)->pid.store(static_cast<std::uint32_t>(::getpid()), std::memory_order_release);
+        const telemetry::CrashHandler crash_handler(segment_, seat);
         telemetry::SeatWriter writer(segment_, seat);
         return config_.worker(writer, [wake = wake_] {
             const std::uint64_t one = 1;

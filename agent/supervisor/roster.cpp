@@ -9,6 +9,7 @@
 
 #include "agent/supervisor/exit_reason.hpp"
 #include "agent/supervisor/process.hpp"
+#include "agent/telemetry/crash_record.hpp"
 #include "agent/telemetry/retire.hpp"
 
 namespace signalbox::supervisor {
@@ -173,6 +174,10 @@ bool Roster::reaped(pid_t pid, int wait_status, std::uint64_t now) {
                  expected ? "worker_exited" : "worker_died",
                  fmt::format("{} ended: {}.", name(worker), describe_exit(wait_status)),
                  static_cast<std::uint32_t>(pid), worker.generation);
+    if (const auto crash = telemetry::keep_crash(segment_, worker.seat, worker.generation))
+        journal_.say(Severity::error, "worker_crashed",
+                     fmt::format("{} crashed: {}.", name(worker), telemetry::describe(*crash)),
+                     static_cast<std::uint32_t>(pid), worker.generation);
     if (worker.role != Role::leaving && fault && early) back_off(slot, now);
     telemetry::retire_seat(segment_, worker.seat);
     worker = {.seat = worker.seat};

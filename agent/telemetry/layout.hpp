@@ -5,9 +5,11 @@
 //     Group                 target, listeners; the arbiter writes it
 //     EventRecord[ ]        the group's event ring
 //     SettingEntry[ ]       facts, settings and tunables; append-only
+//     CrashRecord[ ]        of the last workers that crashed, a page each; the arbiter keeps them
 //     retired lane × 2      what departed workers did; see `Header::retired`
 //     retired registers     likewise, of Distincts
-//     Seat[ ]               per seat: Seat page(s), event ring, action ring, lanes, registers
+//     Seat[ ]               per seat: Seat page(s), CrashRecord, ConnectionRecord[ ], event ring, action ring,
+//                           lanes, registers
 //
 // A lane is a copy of all cells: heads (words of counters and gauges, heads of distributions), then the rings
 // of samples, then the buckets, then the tables of heavy hitters. The process' first thread has the first lane, up to `lane_count` - 2 more
@@ -40,6 +42,10 @@ inline constexpr std::uint32_t kMaxLanes = 32;
 inline constexpr std::uint32_t kMaxListeners = 8;
 inline constexpr std::uint32_t kEventRingRecords = 256;    // a power of two
 inline constexpr std::uint32_t kActionRingRecords = 1024;  // a power of two
+inline constexpr std::uint32_t kCrashFrames = 48;
+inline constexpr std::uint32_t kCrashModules = 24;
+inline constexpr std::uint32_t kKeptCrashes = 8;
+inline constexpr std::uint32_t kConnectionRecords = 256;
 
 using AtomicWord = std::atomic<std::uint64_t>;
 using AtomicHalf = std::atomic<std::uint32_t>;
@@ -60,14 +66,17 @@ struct Geometry {
     std::uint64_t group_offset = 0;
     std::uint64_t group_ring_offset = 0;
     std::uint64_t settings_offset = 0;
+    std::uint64_t crashes_offset = 0;
     std::uint64_t retired_offset = 0;  ///< of the first of the two retired lanes
     std::uint64_t retired_registers_offset = 0;
     std::uint64_t seats_offset = 0;
     std::uint64_t seat_stride = 0;
-    std::uint64_t seat_ring_offset = 0;       ///< within a seat: events
-    std::uint64_t seat_actions_offset = 0;    ///< within a seat: the ring of actions and chatter
-    std::uint64_t seat_lanes_offset = 0;      ///< within a seat, of its first lane
-    std::uint64_t seat_registers_offset = 0;  ///< within a seat
+    std::uint64_t seat_crash_offset = 0;        ///< within a seat
+    std::uint64_t seat_connections_offset = 0;  ///< within a seat
+    std::uint64_t seat_ring_offset = 0;         ///< within a seat: events
+    std::uint64_t seat_actions_offset = 0;      ///< within a seat: the ring of actions and chatter
+    std::uint64_t seat_lanes_offset = 0;        ///< within a seat, of its first lane
+    std::uint64_t seat_registers_offset = 0;    ///< within a seat
     std::uint64_t total_bytes = 0;
 };
 
@@ -218,6 +227,7 @@ struct Group {
     AtomicHalf listener_count;
     ListenerRecord listeners[kMaxListeners];
     alignas(64) AtomicWord ring_head;
+    AtomicWord crashes_kept;  ///< ever; the n-th is in record n % kKeptCrashes
 };
 static_assert(sizeof(Group) <= kPage);
 
@@ -272,5 +282,54 @@ struct EventRecord {
     std::atomic<std::uint64_t> bytes[42];  ///< name, text, fields (see detail/field_buffer.hpp): 336 bytes
 };
 static_assert(sizeof(EventRecord) == 384);
+
+/// Code that a process had mapped, when it took its seat.
+struct CrashModule {
+    AtomicWord start;                     ///< where it was …
+    AtomicWord end;                       ///< … and one behind
+    AtomicWord file_address;              ///< what its ELF file calls `start`, as addr2line and nm do
+    AtomicWord build_id[2];               ///< the first 16 bytes; zero: it has none
+    std::atomic<std::uint64_t> path[12];  ///< the last 96 bytes, zero-padded
+};
+
+/// How a worker crashed. The module table is written when it takes the seat, the rest by its signal handler.
+/// `sequence` is odd while somebody writes, and 0 as long as nothing has happened; `frame_count` grows afterwards, since
+/// unwinding may not survive what the process has done to its stack. In the seat of a process it is 2 when it is whole,
+/// in the kept record of the n-th crash 2n + 2.
+struct CrashRecord {
+    AtomicWord sequence;
+    AtomicWord generation;
+    AtomicHalf slot;
+    AtomicHalf pid;
+    AtomicHalf tid;
+    AtomicHalf signal;
+    AtomicHalf code;  ///< si_code, a signed number
+    AtomicHalf module_count;
+    AtomicHalf frame_count;
+    AtomicHalf reserved;
+    AtomicWord address;  ///< si_addr
+    AtomicWord monotonic_ns;
+    AtomicWord frames[kCrashFrames];  ///< where it crashed, then return addresses, innermost first
+    ActivityRecord activity;          ///< as it was in the seat
+    CrashModule modules[kCrashModules];
+};
+static_assert(sizeof(CrashRecord) <= kPage);
+
+enum class ConnectionState : std::uint32_t { vacant = 0, idle = 1, reading = 2, handling = 3, writing = 4 };
+
+/// A live connection, written by the event loop's thread. Each word says something by itself; `sequence` is odd while
+/// the request's text is written. The peer's is there before the state is not vacant any more, and stays.
+struct alignas(64) ConnectionRecord {
+    AtomicHalf sequence;
+    AtomicHalf state;  ///< ConnectionState
+    AtomicWord since_monotonic_ns;
+    AtomicHalf requests;  ///< answered so far
+    AtomicHalf sizes;     ///< bytes of the peer's text | bytes of the request's << 8
+    AtomicWord received_bytes;
+    AtomicWord sent_bytes;
+    std::atomic<std::uint64_t> peer[6];     ///< 48 bytes
+    std::atomic<std::uint64_t> request[5];  ///< 40 bytes, of the last one's first line
+};
+static_assert(sizeof(ConnectionRecord) == 128);
 
 }  // namespace signalbox::telemetry

@@ -97,6 +97,8 @@ void retire_seat(Segment& segment, unsigned seat_index) {
     // emptied.
     fold_seat(segment, seat_index, segment.retired_lane(before.active));
     const Geometry& g = segment.geometry();
+    segment.clear(segment.offset_of(segment.connections(seat_index)),
+                  kConnectionRecords * sizeof(ConnectionRecord));
     segment.clear(segment.offset_of(segment.lane(seat_index, 0)),
                   g.lane_count * std::uint64_t{g.lane_bytes} + g.registers_bytes);
     vacate(seat);

@@ -65,9 +65,12 @@ Geometry lay_out(const TelemetryOptions& options) {
     g.group_ring_offset = take(ring_bytes);
     g.settings_capacity = options.settings;
     g.settings_offset = take(std::uint64_t{options.settings} * sizeof(SettingEntry));
+    g.crashes_offset = take(kKeptCrashes * kPage);
     g.retired_offset = take(2 * lane_bytes);
     g.retired_registers_offset = take(registers_bytes);
-    g.seat_ring_offset = round_up(sizeof(Seat));
+    g.seat_crash_offset = round_up(sizeof(Seat));
+    g.seat_connections_offset = g.seat_crash_offset + round_up(sizeof(CrashRecord));
+    g.seat_ring_offset = g.seat_connections_offset + round_up(kConnectionRecords * sizeof(ConnectionRecord));
     g.seat_actions_offset = g.seat_ring_offset + round_up(ring_bytes);
     g.seat_lanes_offset = g.seat_actions_offset + round_up(kActionRingRecords * sizeof(EventRecord));
     g.seat_registers_offset = g.seat_lanes_offset + g.lane_count * lane_bytes;
@@ -185,6 +188,20 @@ Seat* Segment::seat(unsigned index) const {
 
 EventRing Segment::group_ring() const {
     return {at<EventRecord>(geometry_.group_ring_offset), kEventRingRecords, group().ring_head};
+}
+
+CrashRecord& Segment::kept_crash(std::uint64_t number) const {
+    return *at<CrashRecord>(geometry_.crashes_offset + number % kKeptCrashes * kPage);
+}
+
+CrashRecord& Segment::crash(unsigned seat) const {
+    return *at<CrashRecord>(geometry_.seats_offset + seat * geometry_.seat_stride +
+                            geometry_.seat_crash_offset);
+}
+
+ConnectionRecord* Segment::connections(unsigned seat) const {
+    return at<ConnectionRecord>(geometry_.seats_offset + seat * geometry_.seat_stride +
+                                geometry_.seat_connections_offset);
 }
 
 EventRing Segment::seat_ring(unsigned index) const {

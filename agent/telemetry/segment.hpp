@@ -40,6 +40,11 @@ public:
     unsigned arbiter_seat() const { return geometry_.seat_count - 1; }
     /// Null if there is no such seat.
     Seat* seat(unsigned index) const;
+    /// Where the arbiter keeps the crash of that number.
+    CrashRecord& kept_crash(std::uint64_t number) const;
+    CrashRecord& crash(unsigned seat) const;
+    /// kConnectionRecords of them.
+    ConnectionRecord* connections(unsigned seat) const;
     EventRing seat_ring(unsigned index) const;
     EventRing seat_actions(unsigned index) const;
     /// `index` < geometry().lane_count; the last one is shared.

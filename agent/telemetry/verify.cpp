@@ -39,16 +39,20 @@ void verify_geometry(const Geometry& g, Violations& violations) {
                      {"the group's part", g.group_offset, sizeof(Group)},
                      {"the group's events", g.group_ring_offset, kRingBytes},
                      {"the settings", g.settings_offset, g.settings_capacity * sizeof(SettingEntry)},
+                     {"the kept crashes", g.crashes_offset, kKeptCrashes * kPage},
                      {"the retired lanes", g.retired_offset, retired},
                      {"the retired registers", g.retired_registers_offset, g.registers_bytes},
                      {"the seats", g.seats_offset, g.seat_stride * g.seat_count}},
                     violations);
-    verify_disjoint({{"a seat's record", 0, sizeof(Seat)},
-                     {"its events", g.seat_ring_offset, kRingBytes},
-                     {"its actions", g.seat_actions_offset, kActionRingRecords * sizeof(EventRecord)},
-                     {"its lanes", g.seat_lanes_offset, lanes},
-                     {"its registers", g.seat_registers_offset, g.registers_bytes}},
-                    violations);
+    verify_disjoint(
+        {{"a seat's record", 0, sizeof(Seat)},
+         {"its crash", g.seat_crash_offset, sizeof(CrashRecord)},
+         {"its connections", g.seat_connections_offset, kConnectionRecords * sizeof(ConnectionRecord)},
+         {"its events", g.seat_ring_offset, kRingBytes},
+         {"its actions", g.seat_actions_offset, kActionRingRecords * sizeof(EventRecord)},
+         {"its lanes", g.seat_lanes_offset, lanes},
+         {"its registers", g.seat_registers_offset, g.registers_bytes}},
+        violations);
 }
 
 void verify_header(const SegmentView& view, Violations& violations) {

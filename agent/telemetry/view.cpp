@@ -10,8 +10,10 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <map>
 #include <system_error>
 
+#include "agent/telemetry/activity.hpp"
 #include "agent/telemetry/quarantine.hpp"
 #include "agent/telemetry/seat.hpp"
 
@@ -20,6 +22,8 @@ namespace {
 
 constexpr auto relaxed = std::memory_order_relaxed;
 constexpr std::uint64_t kStallAfterNs = 500'000'000;
+/// What clocks read by different processes may seem to differ.
+constexpr std::uint64_t kSlackNs = 1'000'000'000;
 
 template <std::size_t N>
 std::string text_of(const char (&field)[N]) {
@@ -55,9 +59,12 @@ void validate(const Geometry& g, std::uint64_t file_bytes) {
         fits(g.group_offset, sizeof(Group), g.total_bytes) &&
         fits(g.group_ring_offset, ring_bytes, g.total_bytes) && g.settings_capacity <= kMaxSettings &&
         fits(g.settings_offset, std::uint64_t{g.settings_capacity} * sizeof(SettingEntry), g.total_bytes) &&
+        fits(g.crashes_offset, kKeptCrashes * kPage, g.total_bytes) &&
         fits(g.retired_offset, retired, g.total_bytes) &&
         fits(g.retired_registers_offset, registers, g.total_bytes) &&
         fits(g.seat_registers_offset, registers, g.seat_stride) &&
+        fits(g.seat_crash_offset, sizeof(CrashRecord), g.seat_stride) &&
+        fits(g.seat_connections_offset, kConnectionRecords * sizeof(ConnectionRecord), g.seat_stride) &&
         fits(g.seat_ring_offset, ring_bytes, g.seat_stride) &&
         fits(g.seat_actions_offset, actions_bytes, g.seat_stride) &&
         fits(g.seat_lanes_offset, lanes, g.seat_stride) && g.seat_stride % kPage == 0 &&
@@ -72,24 +79,6 @@ std::int64_t clamp_to(std::int64_t limit, std::int64_t value) {
 }
 constexpr std::int64_t kLongAgoNs = std::int64_t{1} << 60;      // 36 years
 constexpr std::int64_t kLastInstantNs = std::int64_t{1} << 62;  // in 2116
-
-/// A consistent copy of the activity, or "" if its writer is in the middle of it (also for good, if it died
-/// there).
-std::string activity_of(const ActivityRecord& record, std::uint64_t& since) {
-    for (int attempt = 0; attempt < 8; ++attempt) {
-        const std::uint32_t before = record.sequence.load(std::memory_order_acquire);
-        const std::uint32_t length =
-            std::min<std::uint32_t>(record.length.load(std::memory_order_acquire), sizeof record.text);
-        std::array<std::uint64_t, std::size(ActivityRecord{}.text)> words;
-        for (std::size_t i = 0; i < words.size(); ++i)
-            words[i] = record.text[i].load(relaxed);
-        since = record.since_monotonic_ns.load(relaxed);
-        std::atomic_thread_fence(std::memory_order_acquire);
-        if (before % 2 == 0 && record.sequence.load(relaxed) == before)
-            return {reinterpret_cast<const char*>(words.data()), length};
-    }
-    return {};
-}
 
 std::uint64_t since(std::uint64_t then, std::uint64_t now) {
     return then != 0 && now > then ? now - then : 0;
@@ -258,7 +247,7 @@ wire::Worker SegmentView::worker(unsigned seat_index, std::uint64_t now) const {
     worker.connections = seat.connections.load(relaxed);
     worker.requests = seat.requests.load(relaxed);
     std::uint64_t activity_since = 0;
-    worker.activity = activity_of(seat.activity, activity_since);
+    worker.activity = read_activity(seat.activity, activity_since);
     if (!worker.activity.empty()) worker.activity_age = wire::nanoseconds(since(activity_since, now));
     for (unsigned i = 0; i < kMaxListeners; ++i) {
         const QueueRecord& queue = seat.queues[i];
@@ -273,6 +262,34 @@ wire::Worker SegmentView::worker(unsigned seat_index, std::uint64_t now) const {
              queue.shed.load(relaxed)});
     }
     return worker;
+}
+
+std::vector<CrashInfo> SegmentView::crashes() const {
+    std::map<std::uint64_t, CrashInfo> found;  // one that is just being kept may show twice
+    const auto add = [&](const CrashRecord& record) {
+        std::optional<CrashInfo> crash = read_crash(record, geometry_.slot_count);
+        if (crash && crash->monotonic_ns <= now() + kSlackNs)
+            found.emplace(crash->generation, *std::move(crash));
+    };
+    // The seats first: what moves from there meanwhile is found among the kept ones.
+    for (unsigned i = 0; i + 1 < geometry_.seat_count; ++i)
+        add(*at<CrashRecord>(seat_offset(i) + geometry_.seat_crash_offset));
+    for (unsigned i = 0; i < kKeptCrashes; ++i)
+        add(*at<CrashRecord>(geometry_.crashes_offset + i * kPage));
+    std::vector<CrashInfo> crashes;
+    for (auto& [generation, crash] : found)
+        crashes.push_back(std::move(crash));
+    std::stable_sort(crashes.begin(), crashes.end(),
+                     [](const CrashInfo& a, const CrashInfo& b) { return a.monotonic_ns < b.monotonic_ns; });
+    return crashes;
+}
+
+ConnectionList SegmentView::connections(unsigned index) const {
+    if (index + 1 >= geometry_.seat_count) return {};
+    const Seat& seat = this->seat(index);
+    if (seat.pid.load(std::memory_order_acquire) == 0 || !seat_fault(*this, index).empty()) return {};
+    const auto* records = at<ConnectionRecord>(seat_offset(index) + geometry_.seat_connections_offset);
+    return read_connections({records, kConnectionRecords}, seat.connections.load(relaxed), now());
 }
 
 const DirectoryEntry* SegmentView::raw_entry(std::uint32_t index) const {

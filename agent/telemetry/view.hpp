@@ -15,6 +15,8 @@
 #include <string>
 #include <vector>
 
+#include "agent/telemetry/connections.hpp"
+#include "agent/telemetry/crash_record.hpp"
 #include "agent/telemetry/directory.hpp"
 #include "agent/telemetry/event_ring.hpp"
 #include "agent/telemetry/image.hpp"
@@ -84,6 +86,11 @@ public:
     std::vector<ListenerInfo> listeners() const;
     /// Every seat with a process, in the order of slots; a predecessor that drains follows its successor.
     std::vector<wire::Worker> workers() const;
+
+    /// How workers crashed, by time: the last kKeptCrashes of them, and those whose seat nobody has emptied.
+    std::vector<CrashInfo> crashes() const;
+    /// Of the worker in that seat; none if there is no worker or it makes no sense.
+    ConnectionList connections(unsigned seat) const;
 
     /// The directory's entry `index`, if it is ready and makes sense.
     std::optional<CheckedEntry> entry(std::uint32_t index) const;

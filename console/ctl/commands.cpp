@@ -103,6 +103,22 @@ std::string setting_table(const json& settings, bool all) {
     return table.to_string();
 }
 
+std::string connection_table(const json& connections) {
+    Table table({{"PEER"},
+                 {"STATE"},
+                 {"FOR", Align::right},
+                 {"REQUESTS", Align::right},
+                 {"RECEIVED", Align::right},
+                 {"SENT", Align::right},
+                 {"LAST REQUEST"}});
+    for (const json& connection : connections)
+        table.add({text_field(connection, "peer"), text_field(connection, "state"),
+                   seconds_field(connection, "state_seconds"), number_field(connection, "requests"),
+                   bytes_field(connection, "received_bytes"), bytes_field(connection, "sent_bytes"),
+                   text_field(connection, "last_request")});
+    return table.to_string();
+}
+
 json to_json(const client::Hello& hello) {
     return {{"group", hello.group},
             {"host", hello.host},
@@ -142,6 +158,26 @@ void show_workers(Connection& agent, bool as_json) {
     const json workers = agent.call("workers.list");
     if (as_json) return print(workers);
     fmt::print("{}", worker_table(field(workers, "workers")));
+}
+
+void show_connections(Connection& agent, std::optional<std::uint32_t> slot, bool as_json) {
+    const json workers = agent.call("workers.list");
+    json all = json::array();
+    for (const json& worker : field(workers, "workers")) {
+        if (slot && field(worker, "slot") != *slot) continue;
+        all.push_back(agent.call("connections", {{"generation", field(worker, "generation")}}));
+    }
+    if (slot && all.empty())
+        throw Failure(fmt::format("slot {} has no worker; 'workers' shows the slots", *slot));
+    if (as_json) return print(all);
+    for (const json& worker : all) {
+        const json& connections = field(worker, "connections");
+        fmt::print("slot {}, generation {}: {} connections", number_field(worker, "slot"),
+                   number_field(worker, "generation"), connections.size());
+        if (const std::string unseen = number_field(worker, "unseen"); unseen != "0")
+            fmt::print(", and {} that its table has no room for", unseen);
+        fmt::print("\n{}\n", connections.empty() ? "" : connection_table(connections));
+    }
 }
 
 void scale_group(Connection& agent, unsigned workers, bool as_json) {

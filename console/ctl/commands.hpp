@@ -12,6 +12,8 @@ namespace signalbox::ctl {
 
 void show_status(Connection& agent, bool json);
 void show_workers(Connection& agent, bool json);
+/// Of the workers of one slot, or of all (no slot).
+void show_connections(Connection& agent, std::optional<std::uint32_t> slot, bool json);
 void scale_group(Connection& agent, unsigned workers, bool json);
 
 /// Facts, settings and tunables; not the environment unless `all`.

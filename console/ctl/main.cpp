@@ -59,6 +59,9 @@ void add_commands(CLI::App& app, Arguments& arguments) {
     app.add_subcommand("status", "The group as a whole, and its listeners");
     app.add_subcommand("workers", "Every worker process");
 
+    CLI::App* connections = app.add_subcommand("connections", "Live connections, and what each is at");
+    connections->add_option("SLOT", arguments.slot, "Of one worker");
+
     CLI::App* cycle =
         app.add_subcommand("cycle", "Replace a worker: the new one starts first, the old one drains");
     CLI::Option* slot = cycle->add_option("SLOT", arguments.slot, "The worker's slot");
@@ -93,6 +96,8 @@ void run(const CLI::App& app, const Arguments& arguments) {
     ctl::Connection agent(session_options(arguments));
     if (app.got_subcommand("status")) return ctl::show_status(agent, arguments.json);
     if (app.got_subcommand("workers")) return ctl::show_workers(agent, arguments.json);
+    if (app.got_subcommand("connections"))
+        return ctl::show_connections(agent, arguments.slot, arguments.json);
     if (app.got_subcommand("scale")) return ctl::scale_group(agent, arguments.workers, arguments.json);
     if (app.got_subcommand("settings")) return ctl::show_settings(agent, arguments.all, arguments.json);
     if (app.got_subcommand("set"))

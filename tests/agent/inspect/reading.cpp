@@ -29,12 +29,14 @@ void read_as_the_agent_does(int descriptor) {
     view.listeners();
     view.settings();
     find_faults(view);
+    view.crashes();
     std::vector<telemetry::RawEvent> events;
     std::uint64_t next = 0;
     view.read_group_events(next, events);
     for (unsigned seat = 0; seat < view.geometry().seat_count; ++seat) {
         next = 0;
         view.read_seat_events(seat, next, events);
+        view.connections(seat);
     }
 }
 

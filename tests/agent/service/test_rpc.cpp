@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "agent/service/rpc.hpp"
+#include "agent/telemetry/seat.hpp"
 #include "signalbox/context.hpp"
 #include "tests/agent/service/fake_group.hpp"
 
@@ -87,6 +88,7 @@ private slots:
     void set_refuses_what_cannot_be_and_says_why_data();
     void set_refuses_what_cannot_be_and_says_why();
     void who_may_set_is_what_the_tunable_says();
+    void connections_are_those_of_one_generation();
     void subscribing_replies_first_and_sends_then();
     void the_arbiters_outcomes_become_results_and_errors();
     void an_arbiter_that_never_answers_is_given_up_after_five_seconds();
@@ -99,9 +101,10 @@ void TestRpc::the_authorizer_denies_what_its_table_does_not_allow_data() {
     const int yes = static_cast<int>(Decision::allowed);
     const int no = static_cast<int>(Decision::denied);
     const int unknown = static_cast<int>(Decision::unknown);
-    for (const char* what : {"GET /", "GET /metrics", "GET /healthz", "GET /stream", "POST /rpc",
-                             "workers.list", "listeners.list", "instruments.list", "events.list",
-                             "telemetry.subscribe", "telemetry.unsubscribe", "settings", "set"})
+    for (const char* what :
+         {"GET /", "GET /metrics", "GET /healthz", "GET /stream", "POST /rpc", "workers.list", "connections",
+          "listeners.list", "instruments.list", "events.list", "telemetry.subscribe", "telemetry.unsubscribe",
+          "settings", "set"})
         QTest::newRow(what) << what << yes << yes;
     for (const char* what : {"worker.cycle", "group.cycle", "group.scale"})
         QTest::newRow(what) << what << no << yes;
@@ -175,6 +178,8 @@ void TestRpc::bad_parameters_are_refused_data() {
     row("group.scale", R"({"workers":0})");
     row("group.scale", R"({"workers":5})");
     row("group.scale", R"({"workers":null})");
+    row("connections", R"({})");
+    row("connections", R"({"generation":0})");
     row("events.list", R"({"limit":0})");
     row("events.list", R"({"limit":1001})");
     row("telemetry.subscribe", R"({"granularity":"slot"})");
@@ -360,6 +365,24 @@ void TestRpc::who_may_set_is_what_the_tunable_says() {
     // A zeroed or damaged role opens nothing.
     desk.group.segment().setting(1).role = 0;
     QVERIFY(code(desk.call("set", {{"name", "traced"}, {"value", true}})) != 0);
+}
+
+void TestRpc::connections_are_those_of_one_generation() {
+    Desk desk;
+    desk.group.start_worker(2);
+    telemetry::ConnectionTable table(desk.group.telemetry.segment(), 2);
+    telemetry::ConnectionSlot slot = table.open("192.0.2.7:40122\xff", telemetry::monotonic_ns());
+    slot.enter(telemetry::ConnectionState::handling, telemetry::monotonic_ns());
+    slot.begin_request("POST /classify");
+    const json result = desk.call("connections", {{"generation", 1}})["result"];
+    QVERIFY(result["slot"] == 1 && result["generation"] == 1 && result["unseen"] == 0);
+    QCOMPARE(result["connections"].size(), 1u);
+    const json& connection = result["connections"][0];
+    QVERIFY(connection["state"] == "handling" && connection["last_request"] == "POST /classify");
+    QVERIFY(connection["peer"] == "192.0.2.7:40122\xef\xbf\xbd");
+    for (const char* member : {"state_seconds", "requests", "received_bytes", "sent_bytes"})
+        QVERIFY2(connection.contains(member), member);
+    QCOMPARE(code(desk.call("connections", {{"generation", 2}})), -32002);
 }
 
 void TestRpc::subscribing_replies_first_and_sends_then() {

@@ -177,6 +177,7 @@ class TestArbiter : public QObject {
 private slots:
     void workers_become_ready_and_term_ends_all();
     void a_killed_worker_is_replaced_with_a_new_generation();
+    void a_crashed_worker_leaves_its_stack_with_the_group();
     void hup_replaces_all_workers_one_after_another();
     void a_successor_is_ready_before_its_predecessor_drains();
     void a_worker_that_does_not_drain_is_killed();
@@ -215,6 +216,22 @@ void TestArbiter::a_killed_worker_is_replaced_with_a_new_generation() {
     QVERIFY(group.view().workers()[1].generation > victim.generation);
     QCOMPARE(group.count("worker_died"), 1);
     QCOMPARE(group.count("worker_backs_off"), 0);
+}
+
+void TestArbiter::a_crashed_worker_leaves_its_stack_with_the_group() {
+    Running group(with_workers(2));
+    QTRY_VERIFY(group.all_ready(2));
+    const wire::Worker victim = group.view().workers()[1];
+    kill(static_cast<pid_t>(victim.pid), SIGBUS);
+    QTRY_VERIFY(group.all_ready(2) && group.view().workers()[1].pid != victim.pid);
+    QCOMPARE(group.count("worker_died"), 1);
+    QCOMPARE(group.count("worker_crashed"), 1);
+    const auto crashes = group.view().crashes();
+    QCOMPARE(crashes.size(), 1u);
+    QCOMPARE(crashes[0].signal, SIGBUS);
+    QCOMPARE(crashes[0].slot, victim.slot);
+    QCOMPARE(crashes[0].generation, victim.generation);
+    QVERIFY(crashes[0].frames.size() > 1);
 }
 
 void TestArbiter::hup_replaces_all_workers_one_after_another() {

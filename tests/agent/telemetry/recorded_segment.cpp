@@ -1,11 +1,15 @@
 #include "tests/agent/telemetry/recorded_segment.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <thread>
 
+#include "agent/telemetry/connections.hpp"
+#include "agent/telemetry/crash_record.hpp"
 #include "agent/telemetry/event_ring.hpp"
+#include "agent/telemetry/module_table.hpp"
 #include "agent/telemetry/retire.hpp"
 #include "agent/telemetry/seat.hpp"
 #include "signalbox/context.hpp"
@@ -32,10 +36,13 @@ RecordedSegment::RecordedSegment(const std::string& path, int events)
     describe_group();
     record(2, 1, kDepartedLetters);
     telemetry_.detach();
+    crash(2, 1);
+    telemetry::keep_crash(segment(), 2, 1);
     telemetry::retire_seat(segment(), 2);
     std::uint64_t generation = 1;
     for (const unsigned seat : kRecordedSeats)
         record(seat, ++generation, letters_of(seat));
+    crash(2, 3);
     telemetry_.detach();
     segment().group().last_generation = generation;
 }
@@ -95,9 +102,40 @@ void RecordedSegment::record(unsigned seat, std::uint64_t generation, std::uint6
     writer.queue(0).pushed = 10;
     writer.queue(0).popped = 8;
     if (seat != 0) writer.begin_activity(fmt::format("POST /classify from 192.0.2.{}", seat));
+    open_connections(seat);
     for (int i = 0; i < events_; ++i)
         writer.log(i % 2 == 0 ? Severity::info : Severity::warning, "letter_scored",
                    fmt::format("Letter {}.", i));
+}
+
+void RecordedSegment::open_connections(unsigned seat) {
+    telemetry::ConnectionRecord* records = segment().connections(seat);
+    telemetry::ConnectionTable table(segment(), seat);
+    telemetry::ConnectionSlot idle = table.open("192.0.2.7:40122", telemetry::monotonic_ns());
+    telemetry::ConnectionSlot busy = table.open("192.0.2.8:40123", telemetry::monotonic_ns());
+    busy.begin_request("POST /classify");
+    // The slots end with this function, what they wrote must not.
+    const std::uint32_t handling = static_cast<std::uint32_t>(telemetry::ConnectionState::handling);
+    idle.close();
+    busy.close();
+    records[0].state = records[1].state = handling;
+}
+
+void RecordedSegment::crash(unsigned seat, std::uint64_t generation) {
+    telemetry::CrashRecord& record = segment().crash(seat);
+    record.slot = seat / 2;
+    record.generation = generation;
+    record.pid = record.tid = 4100 + seat;
+    record.signal = 11;
+    record.code = 1;
+    record.address = 0xdead;
+    record.monotonic_ns = telemetry::monotonic_ns();
+    record.module_count = telemetry::write_module_table(record.modules);
+    // In the C library, which is quicker to look up than in a program with all that DWARF says.
+    record.frames[0] = reinterpret_cast<std::uint64_t>(&::getpid) + 4;
+    record.frames[1] = 0x1234;
+    record.frame_count = 2;
+    record.sequence = 2;
 }
 
 }  // namespace signalbox::tests

@@ -1,5 +1,5 @@
 // A small segment with everything in it: instruments of all kinds, workers that live, drain and have departed, queues,
-// activities and events. Made the same every time.
+// activities, connections, crashes and events. Made the same every time.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +29,9 @@ public:
 private:
     void describe_group();
     void record(unsigned seat, std::uint64_t generation, std::uint64_t letters);
+    /// Connections that are open for good, and how a worker crashed that was not reaped.
+    void open_connections(unsigned seat);
+    void crash(unsigned seat, std::uint64_t generation);
 
     Telemetry telemetry_;
     int events_;

@@ -83,10 +83,14 @@ std::vector<Area> areas_of(Segment& segment) {
                                {"directory", g.directory_offset, 5 * sizeof(DirectoryEntry)},
                                {"group", g.group_offset, sizeof(telemetry::Group)},
                                {"settings", g.settings_offset, 3 * sizeof(telemetry::SettingEntry)},
+                               {"kept crash", g.crashes_offset, 1024},
                                {"group ring", g.group_ring_offset, 4 * sizeof(EventRecord)}};
     for (const unsigned seat : {2u, g.seat_count - 1}) {
         const std::uint64_t start = segment.offset_of(segment.seat(seat));
         areas.push_back({"seat", start, sizeof(telemetry::Seat)});
+        areas.push_back({"crash", start + g.seat_crash_offset, 1024});
+        areas.push_back(
+            {"connections", start + g.seat_connections_offset, 4 * sizeof(telemetry::ConnectionRecord)});
         areas.push_back({"ring", start + g.seat_ring_offset, 16 * sizeof(EventRecord)});
         areas.push_back({"heads", segment.offset_of(segment.lane(seat, 0)), 1024});
         areas.push_back({"buckets", segment.offset_of(segment.lane(seat, 0)) + g.buckets_start,
@@ -226,7 +230,7 @@ void TestHostileSegment::a_copy_survives_the_truncation_of_its_file() {
         require(::truncate(path.c_str(), 0) == 0);
         tests::Totals totals(view);
         totals.collect();
-        require(totals.counter("letters_total") > 0);
+        require(totals.counter("letters_total{verdict=\"ham\"}") > 0);
         require(view.workers().size() == 3);
     });
     QVERIFY2(failure.isEmpty(), failure);
@@ -275,7 +279,7 @@ void TestHostileSegment::the_other_instruments_stay_right_when_an_entry_is_scrib
         SegmentView view(segment.segment().descriptor());
         tests::Totals totals(view);
         totals.collect();
-        QCOMPARE(totals.counter("letters_total"), tests::kDepartedLetters + tests::letters_of(0) +
+        QCOMPARE(totals.counter("letters_total{verdict=\"ham\"}"), tests::kDepartedLetters + tests::letters_of(0) +
                                                       tests::letters_of(2) + tests::letters_of(4));
         QCOMPARE(totals.distribution("letter_bytes").count(), 4u * 201);
         QCOMPARE(find_faults(view).size(), 1u);

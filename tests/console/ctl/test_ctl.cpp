@@ -157,6 +157,15 @@ private Q_SLOTS:
         QCOMPARE(outcome.errors, QString("signalboxctl: connection refused: is the server running?\n"));
     }
 
+    void connections_are_shown_with_what_they_are_at() {
+        const Outcome outcome = run({"connections", "0"});
+        QCOMPARE(outcome.exit_code, 0);
+        QVERIFY2(outcome.output.contains("192.0.2.7:40122  handling  1.5 s"), qPrintable(outcome.output));
+        QVERIFY(outcome.output.contains("GET /\\x1b"));
+        QVERIFY(outcome.output.contains("and 3 that its table has no room for"));
+        QCOMPARE(run({"connections", "17"}).exit_code, 1);
+    }
+
     void wrong_usage_has_a_code_of_its_own() {
         QCOMPARE(run({}).exit_code, 2);
         QCOMPARE(run({"juggle"}).exit_code, 2);
@@ -171,6 +180,19 @@ private:
             return json{{"error", *refusal_}};
         if (method == "workers.list")
             return json{{"result", {{"workers", workers_}, {"target", 2}, {"degraded", false}}}};
+        if (method == "connections")
+            return json{{"result",
+                         {{"slot", 0},
+                          {"generation", request.at("params").at("generation")},
+                          {"unseen", 3},
+                          {"connections",
+                           {{{"peer", "192.0.2.7:40122"},
+                             {"state", "handling"},
+                             {"state_seconds", 1.5},
+                             {"requests", 7},
+                             {"received_bytes", 2048},
+                             {"sent_bytes", 512},
+                             {"last_request", "GET /\x1b"}}}}}}};
         if (method == "listeners.list")
             return json{{"result",
                          {{"listeners",
