@@ -26,16 +26,16 @@ namespace {
 constexpr unsigned kSeat = 2;
 constexpr std::uint64_t kGeneration = 7;
 
-// The guilty ones. Whatever follows the fault keeps it from being the last instruction.
+// The guilty ones, of whom no sanitizer tells. Whatever follows the fault keeps it from being the last instruction.
 volatile int sink = 0;
 
-[[gnu::noinline]] void write_nowhere() {
-    volatile int* volatile nowhere = reinterpret_cast<int*>(0xdead);
+[[gnu::noinline, gnu::no_sanitize("address")]] void write_nowhere() {
+    volatile char* volatile nowhere = reinterpret_cast<char*>(0xdead);
     *nowhere = 1;
     sink = 1;
 }
 
-[[gnu::noinline]] void divide() {
+[[gnu::noinline, gnu::no_sanitize("address")]] void divide() {
 #if defined(__x86_64__)
     asm volatile("xor %%eax, %%eax; xor %%edx, %%edx; xor %%ecx, %%ecx; idiv %%ecx" ::
                      : "eax", "ecx", "edx", "cc");
@@ -45,7 +45,7 @@ volatile int sink = 0;
     sink = 1;
 }
 
-[[gnu::noinline]] void run_nonsense() {
+[[gnu::noinline, gnu::no_sanitize("address")]] void run_nonsense() {
 #if defined(__x86_64__)
     asm volatile("ud2");
 #else
@@ -54,7 +54,7 @@ volatile int sink = 0;
     sink = 1;
 }
 
-[[gnu::noinline]] void hit_breakpoint() {
+[[gnu::noinline, gnu::no_sanitize("address")]] void hit_breakpoint() {
 #if defined(__x86_64__)
     asm volatile("int3");
 #else
@@ -63,48 +63,48 @@ volatile int sink = 0;
     sink = 1;
 }
 
-[[gnu::noinline]] void read_behind_the_file() {
+[[gnu::noinline, gnu::no_sanitize("address")]] void read_behind_the_file() {
     const int file = ::memfd_create("short", MFD_CLOEXEC);
     void* memory = ::mmap(nullptr, 4096, PROT_READ, MAP_SHARED, file, 0);
     sink = *static_cast<volatile char*>(memory);
     sink = 1;
 }
 
-[[gnu::noinline]] void give_up() {
+[[gnu::noinline, gnu::no_sanitize("address")]] void give_up() {
     std::abort();
 }
 
-[[gnu::noinline]] void give_up_in_a_thread() {
+[[gnu::noinline, gnu::no_sanitize("address")]] void give_up_in_a_thread() {
     std::thread(give_up).join();
 }
 
-[[gnu::noinline]] int overflow(int depth) {
+[[gnu::noinline, gnu::no_sanitize("address")]] int overflow(int depth) {
     volatile char waste[4096];
     waste[0] = static_cast<char>(depth);
     return depth < 0 ? 0 : overflow(depth + 1) + waste[0];
 }
 
-[[gnu::noinline]] void overflow_the_stack() {
+[[gnu::noinline, gnu::no_sanitize("address")]] void overflow_the_stack() {
     sink = overflow(0);
 }
 
-[[gnu::noinline]] void overflow_the_stack_of_a_thread() {
+[[gnu::noinline, gnu::no_sanitize("address")]] void overflow_the_stack_of_a_thread() {
     std::thread([] {
         const AlternateStack stack;
         sink = overflow(0);
     }).join();
 }
 
-[[gnu::noinline]] void call_nothing() {
+[[gnu::noinline, gnu::no_sanitize("address")]] void call_nothing() {
     void (*volatile nothing)() = nullptr;
     nothing();
     sink = 1;
 }
 
 /// The unwinder follows it into memory that is not there.
-[[gnu::noinline]] void scribble_over_the_own_stack() {
+[[gnu::noinline, gnu::no_sanitize("address")]] void scribble_over_the_own_stack() {
     char small[16];
-    volatile char* at = small;
+    volatile char* volatile at = small;
     for (int i = 0; i < 3000; ++i)
         at[i] = 0x11;
 }
