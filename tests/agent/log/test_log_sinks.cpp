@@ -31,7 +31,8 @@ struct Process {
     }
     std::uint64_t dropped() {
         totals.collect();
-        return totals.counter("log_dropped_total");
+        return totals.counter(R"(log_dropped_total{reason="queue_full"})") +
+               totals.counter(R"(log_dropped_total{reason="sink"})");
     }
 
     Telemetry telemetry{{.group = "test"}};
