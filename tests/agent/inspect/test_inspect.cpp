@@ -133,7 +133,8 @@ void TestInspect::figures_are_the_groups_and_each_workers() {
     const std::uint64_t living = tests::letters_of(0) + tests::letters_of(2) + tests::letters_of(4);
     QCOMPARE(total(report.figures), living + tests::kDepartedLetters);
     QCOMPARE(total(report.workers[1].figures), tests::letters_of(2));
-    QCOMPARE(std::get<wire::GaugeValue>(figure(report.figures, "letters_waiting").value).value, 0.5 + 2.5 + 4.5);
+    QCOMPARE(std::get<wire::GaugeValue>(figure(report.figures, "letters_waiting").value).value,
+             0.5 + 2.5 + 4.5);
     const auto& sizes = std::get<sketch::ExponentialHistogram>(figure(report.figures, "letter_bytes").value);
     QCOMPARE(sizes.count(), 4u * 201);
     QCOMPARE(*sizes.max(), 19900.0);

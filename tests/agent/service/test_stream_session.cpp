@@ -53,8 +53,8 @@ struct Pair {
         });
         io.run();
         io.restart();
-        session = std::make_shared<StreamSession>(std::move(stream), Principal{"uid 0", Role::operator_},
-                                                  rpc, feeds, nullptr, [] {});
+        session = std::make_shared<StreamSession>(std::move(stream), Principal{"uid 0", Role::operator_}, rpc,
+                                                  feeds, nullptr, [] {});
         session->run(parser.release(), R"({"jsonrpc":"2.0","method":"hello"})");
         while (!connected)
             io.run_for(std::chrono::milliseconds(1));

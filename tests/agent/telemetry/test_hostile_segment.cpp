@@ -279,8 +279,9 @@ void TestHostileSegment::the_other_instruments_stay_right_when_an_entry_is_scrib
         SegmentView view(segment.segment().descriptor());
         tests::Totals totals(view);
         totals.collect();
-        QCOMPARE(totals.counter("letters_total{verdict=\"ham\"}"), tests::kDepartedLetters + tests::letters_of(0) +
-                                                      tests::letters_of(2) + tests::letters_of(4));
+        QCOMPARE(
+            totals.counter("letters_total{verdict=\"ham\"}"),
+            tests::kDepartedLetters + tests::letters_of(0) + tests::letters_of(2) + tests::letters_of(4));
         QCOMPARE(totals.distribution("letter_bytes").count(), 4u * 201);
         QCOMPARE(find_faults(view).size(), 1u);
     }

@@ -171,7 +171,7 @@ private Q_SLOTS:
                                        "8202"
                                        "000000000000f03f"
                                        "00"  // 32: gauge, 1.0, set at no particular time
-                                       "13"                // 2: distribution
+                                       "13"  // 2: distribution
                                        "0a"
                                        "00"
                                        "04"
