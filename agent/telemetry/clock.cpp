@@ -3,6 +3,8 @@
 #include <fstream>
 #include <string>
 
+#include "agent/telemetry/seat.hpp"
+
 namespace signalbox::detail {
 namespace {
 
@@ -11,12 +13,6 @@ struct Instant {
     std::uint64_t cycles = 0;
     std::uint64_t nanoseconds = 0;
 };
-
-std::uint64_t monotonic() {
-    timespec now{};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(now.tv_nsec);
-}
 
 /// The kernel watches the counter and takes another clock when it is not to be trusted.
 bool kernel_counts_cycles() {
@@ -31,7 +27,7 @@ Instant read_both() {
     std::uint64_t narrowest = UINT64_MAX;
     for (int attempt = 0; attempt < 20; ++attempt) {
         const std::uint64_t before = __rdtsc();
-        const std::uint64_t nanoseconds = monotonic();
+        const std::uint64_t nanoseconds = telemetry::monotonic_ns();
         const std::uint64_t width = __rdtsc() - before;
         if (width >= narrowest) continue;
         narrowest = width;

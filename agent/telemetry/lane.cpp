@@ -1,7 +1,5 @@
 #include "signalbox/detail/lane.hpp"
 
-#include <time.h>
-
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -9,6 +7,7 @@
 
 #include "agent/telemetry/attachment.hpp"
 #include "agent/telemetry/samples.hpp"
+#include "agent/telemetry/seat.hpp"
 
 namespace signalbox::detail {
 namespace {
@@ -19,12 +18,6 @@ constexpr auto relaxed = std::memory_order_relaxed;
 constinit LaneSet process_lanes;
 /// Which attachment the lanes of threads belong to.
 constinit std::atomic<std::uint32_t> attachment{0};
-
-std::uint64_t monotonic_ns() noexcept {
-    timespec now{};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(now.tv_nsec);
-}
 
 /// A thread's lane, given back at its end: what it recorded stays, and the next thread goes on from there.
 struct Claim {
@@ -152,7 +145,7 @@ void record_in(std::byte* base, const DistributionCell& whole, std::uint64_t tic
     sampler.countdown.store(sample_is_due ? sampler.sample_spacing.load(relaxed) : countdown - 1, relaxed);
     std::uint64_t now = 0;
     if (sample_is_due) {
-        now = monotonic_ns();
+        now = telemetry::monotonic_ns();
         const double value = static_cast<double>(ticks) * cell.units_per_tick;
         keep_sample(sampler, cell.samples(base), negative ? -value : value, now);
     }
@@ -166,7 +159,7 @@ void record_in(std::byte* base, const DistributionCell& whole, std::uint64_t tic
     const bool lower = ~ticks > head.inverted_min.load(relaxed);
     const bool higher = ticks > head.max.load(relaxed);
     if (lower || higher) {
-        if (now == 0) now = monotonic_ns();
+        if (now == 0) now = telemetry::monotonic_ns();
         if (lower) {
             Writing::raise(head.inverted_min, ~ticks);
             head.min_monotonic_ns.store(now, relaxed);

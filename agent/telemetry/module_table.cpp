@@ -1,6 +1,5 @@
 #include "agent/telemetry/module_table.hpp"
 
-#include <elf.h>
 #include <link.h>
 #include <unistd.h>
 
@@ -10,36 +9,18 @@
 #include <span>
 #include <string>
 
+#include "agent/telemetry/build_id.hpp"
+
 namespace signalbox::telemetry {
 namespace {
 
 constexpr auto relaxed = std::memory_order_relaxed;
 using BuildId = std::array<std::uint64_t, 2>;
 
-/// Of names and contents. Where a segment is aligned to 8, because of the one kind of note that is, both come out the same
-/// for that kind, and the others in it are aligned to 4 nevertheless.
-std::uint64_t aligned(std::uint64_t size) {
-    return (size + 3) / 4 * 4;
-}
-
-/// The build id in a segment of notes; zero if it is not in there.
-BuildId build_id_in(const char* notes, std::uint64_t bytes) {
+/// As much of an id as a record holds; zero if there is none.
+BuildId stored(std::span<const std::byte> bytes) {
     BuildId id{};
-    while (bytes >= sizeof(ElfW(Nhdr))) {
-        ElfW(Nhdr) note;
-        std::memcpy(&note, notes, sizeof note);
-        const std::uint64_t name = sizeof note;
-        const std::uint64_t content = name + aligned(note.n_namesz);
-        const std::uint64_t next = content + aligned(note.n_descsz);
-        if (next > bytes) break;
-        if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 &&
-            std::memcmp(notes + name, "GNU", 4) == 0) {
-            std::memcpy(id.data(), notes + content, std::min<std::size_t>(note.n_descsz, sizeof id));
-            return id;
-        }
-        notes += next;
-        bytes -= next;
-    }
+    if (!bytes.empty()) std::memcpy(id.data(), bytes.data(), std::min(bytes.size(), sizeof id));
     return id;
 }
 
@@ -74,7 +55,8 @@ int add_module(dl_phdr_info* info, std::size_t, void* argument) {
             end = std::max<std::uint64_t>(end, part.p_vaddr + part.p_memsz);
         }
         if (part.p_type == PT_NOTE && id == BuildId{})
-            id = build_id_in(reinterpret_cast<const char*>(info->dlpi_addr + part.p_vaddr), part.p_memsz);
+            id = stored(build_id_in(
+                {reinterpret_cast<const std::byte*>(info->dlpi_addr + part.p_vaddr), part.p_memsz}));
     }
     if (end <= first) return 0;
     CrashModule& module = table.modules[table.count];

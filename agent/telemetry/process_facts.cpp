@@ -1,6 +1,5 @@
 #include "agent/telemetry/process_facts.hpp"
 
-#include <elf.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <gnu/libc-version.h>
@@ -12,12 +11,13 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <cstring>
 #include <ctime>
 #include <fstream>
+#include <span>
 #include <sstream>
 #include <string_view>
 
+#include "agent/telemetry/build_id.hpp"
 #include "agent/telemetry/redaction.hpp"
 
 extern char** environ;
@@ -56,27 +56,11 @@ std::string executable() {
     return length > 0 ? std::string(path.data(), static_cast<std::size_t>(length)) : std::string();
 }
 
-/// The note's description in hexadecimal digits. Notes are aligned to 4 bytes (gabi, "Note Section").
-std::string build_id_in(const std::byte* notes, std::size_t bytes) {
-    const auto aligned = [](std::size_t size) { return (size + 3) / 4 * 4; };
-    while (bytes >= sizeof(ElfW(Nhdr))) {
-        ElfW(Nhdr) note;
-        std::memcpy(&note, notes, sizeof note);
-        const std::size_t name = sizeof note;
-        const std::size_t description = name + aligned(note.n_namesz);
-        const std::size_t end = description + aligned(note.n_descsz);
-        if (end > bytes) break;
-        if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 &&
-            std::memcmp(notes + name, "GNU", 4) == 0) {
-            std::string id;
-            for (std::size_t i = 0; i < note.n_descsz; ++i)
-                id += fmt::format("{:02x}", std::to_integer<unsigned>(notes[description + i]));
-            return id;
-        }
-        notes += end;
-        bytes -= end;
-    }
-    return {};
+std::string hexadecimal(std::span<const std::byte> bytes) {
+    std::string digits;
+    for (const std::byte byte : bytes)
+        digits += fmt::format("{:02x}", std::to_integer<unsigned>(byte));
+    return digits;
 }
 
 std::string build_id() {
@@ -87,7 +71,7 @@ std::string build_id() {
             if (header.p_type != PT_NOTE) continue;
             const auto* notes = reinterpret_cast<const std::byte*>(program->dlpi_addr + header.p_vaddr);
             auto& found = *static_cast<std::string*>(result);
-            if (found = build_id_in(notes, header.p_memsz); !found.empty()) break;
+            if (found = hexadecimal(build_id_in({notes, header.p_memsz})); !found.empty()) break;
         }
         return 1;  // the program itself comes first
     };
