@@ -20,17 +20,19 @@ constexpr std::uint32_t kMany = (std::uint32_t{1} << 31) / kMaxLanes;
 using SharedWord = std::uint64_t __attribute__((may_alias));
 static_assert(offsetof(DistributionBuckets, counts) % sizeof(SharedWord) == 0);
 
-/// Copies [first, end), both even, and returns all bits of all counts. Half as many loads as buckets; each is
-/// atomic, so no count is torn.
+/// Copies the counts of [first, end), both even, and returns all their bits. Half as many loads as buckets; each
+/// is atomic, so no count is torn.
 std::uint32_t copy_counts(const DistributionBuckets& buckets, std::uint32_t first, std::uint32_t end,
                           std::uint32_t* into) {
     const auto* words = reinterpret_cast<const SharedWord*>(&buckets.counts[first]);
     auto* copies = reinterpret_cast<SharedWord*>(into + first);
     std::uint64_t bits = 0;
     for (std::uint32_t i = 0; i < (end - first) / 2; ++i) {
-        const std::uint64_t word = __atomic_load_n(words + i, __ATOMIC_RELAXED);
-        copies[i] = word;
-        bits |= word;
+        constexpr std::uint64_t kOnes = 0x0000'0001'0000'0001;
+        const std::uint64_t raw = __atomic_load_n(words + i, __ATOMIC_RELAXED);
+        const std::uint64_t pair = (raw >> 1 & ~(kOnes << 31)) ^ (raw & kOnes) << 30;  // counted() of both
+        copies[i] = pair;
+        bits |= pair;
     }
     return static_cast<std::uint32_t>(bits | bits >> 32);
 }
@@ -42,7 +44,67 @@ std::uint32_t clamped_bucket(const DistributionCell& cell, std::uint64_t ticks) 
     return value < 1 ? 0 : kBuckets - 1;
 }
 
+/// The carry that goes with a bucket that counts `low`.
+std::uint16_t carry_with(const DistributionBuckets& buckets, std::uint32_t bucket, std::uint64_t carrying,
+                         std::uint32_t low) {
+    if (carrying >> 16 != bucket + 1) return buckets.carries[bucket].load(relaxed);
+    // It is being carried. The carry is stored or not, and so is the new count: the bucket itself tells.
+    return static_cast<std::uint16_t>(low < detail::kCarryUnit ? carrying : carrying - 1);
+}
+
+/// Records of timers that wait to be counted: none, one or, if its writer is just at it, two. They are known
+/// together with what their buckets counted at that moment, so that they count once whenever they come there.
+class Pending {
+public:
+    Pending(const DistributionHead& head, const DistributionBuckets& buckets) {
+        constexpr int kAttempts = 8;  // a broken writer must not keep a reader here
+        for (int attempt = 0; attempt < kAttempts; ++attempt) {
+            const detail::PendingRecord record{head.pending.load(std::memory_order_acquire)};
+            if (record.waiting() == 0) return;
+            read(record, head, buckets);
+            std::atomic_thread_fence(std::memory_order_acquire);
+            if (head.pending.load(relaxed) == record.word) return;
+        }
+    }
+
+    struct Waiting {
+        std::uint32_t bucket = kBuckets;
+        std::uint64_t count = 0;  ///< of the bucket, with all that wait for it
+    };
+    const std::array<Waiting, 2>& waiting() const { return waiting_; }
+
+private:
+    void read(detail::PendingRecord record, const DistributionHead& head,
+              const DistributionBuckets& buckets) {
+        waiting_ = {};
+        add(0, record.waiting() - 1, head, buckets);
+        if (!record.is_settling()) return;
+        const std::uint32_t first = record.first() - 1;
+        if (first >= kBuckets ||
+            record.first_has_been_counted(buckets.counts[first].load(std::memory_order_relaxed)))
+            return;
+        if (first == waiting_[0].bucket)
+            ++waiting_[0].count;
+        else
+            add(1, first, head, buckets);
+    }
+    void add(std::size_t place, std::uint32_t bucket, const DistributionHead& head,
+             const DistributionBuckets& buckets) {
+        if (bucket < kBuckets) waiting_[place] = {bucket, count_of(head, buckets, bucket) + 1};
+    }
+
+    std::array<Waiting, 2> waiting_;
+};
+
 }  // namespace
+
+std::uint64_t count_of(const DistributionHead& head, const DistributionBuckets& buckets,
+                       std::uint32_t bucket) {
+    const std::uint32_t low = detail::counted(buckets.counts[bucket].load(std::memory_order_acquire));
+    const std::uint32_t carrying = head.carrying.load(std::memory_order_acquire);
+    if (carrying == 0) return low;  // the carries' pages stay untouched
+    return std::uint64_t{carry_with(buckets, bucket, carrying, low)} * detail::kCarryUnit + low;
+}
 
 void BucketCopy::clear() {
     first_ = end_ = 0;
@@ -79,38 +141,42 @@ void BucketCopy::add(const std::byte* base, const DistributionCell& cell) {
         sums_[i] += counts_[i];
     if (!needs_carries) return;
     for (std::uint32_t i = first; i < end; ++i)
-        sums_[i] += std::uint64_t{carries_[i]} << 31;
+        sums_[i] += std::uint64_t{carries_[i]} * detail::kCarryUnit;
 }
 
 /// Reads counts and, if there are any or 32 bits might not do, carries; true if it read those.
 ///
-/// A count goes back to 0 when its carry grows, and the two must fit: it is all read again if a carry was under
+/// A count starts again when its carry grows, and the two must fit: it is all read again if a carry was under
 /// way. A writer that died in the middle of one, or is broken, must not keep a reader here.
 bool BucketCopy::read(const DistributionHead& head, const DistributionBuckets& buckets, std::uint32_t first,
                       std::uint32_t end, std::uint32_t* into) {
     constexpr int kAttempts = 8;
-    const auto carry_of = [&](std::uint32_t i) { return buckets.carries[i].load(relaxed); };
+    const Pending pending(head, buckets);
     for (int attempt = 1;; ++attempt) {
-        const std::uint64_t carrying = head.carrying.load(std::memory_order_acquire);
+        const std::uint32_t carrying = head.carrying.load(std::memory_order_acquire);
         for (std::uint32_t i = first; carrying != 0 && i < end; ++i)
-            carries_[i] = carry_of(i);
+            carries_[i] = buckets.carries[i].load(relaxed);
         std::atomic_thread_fence(std::memory_order_acquire);
         const std::uint32_t bits = copy_counts(buckets, first, end, into);
         std::atomic_thread_fence(std::memory_order_acquire);
-        const bool names_one = carrying >> 16 != 0;
-        bool fits = head.carrying.load(relaxed) == carrying && (bits >> 31 == 0 || names_one);
+        bool fits = head.carrying.load(relaxed) == carrying;
         for (std::uint32_t i = first; carrying != 0 && fits && i < end; ++i)
-            fits = carries_[i] == carry_of(i);
+            fits = carries_[i] == buckets.carries[i].load(relaxed);
         if (!fits && attempt < kAttempts) continue;
 
-        if (carrying == 0 && bits < kMany) return false;
-        if (carrying == 0) std::fill(carries_.begin() + first, carries_.begin() + end, std::uint16_t{0});
-        if (const std::uint64_t named = (carrying >> 16) - 1; names_one && named >= first && named < end) {
-            // Its carry is stored, but perhaps not yet the zero that goes with it: the bucket itself tells.
-            const auto fresh = static_cast<std::uint16_t>(carrying);
-            carries_[named] = into[named] < (UINT32_MAX >> 2) ? fresh : static_cast<std::uint16_t>(fresh - 1);
+        const bool needs_carries = carrying != 0 || bits >= kMany;
+        if (carrying == 0 && needs_carries)
+            std::fill(carries_.begin() + first, carries_.begin() + end, std::uint16_t{0});
+        if (const std::uint32_t named = (carrying >> 16) - 1; named >= first && named < end)
+            carries_[named] = carry_with(buckets, named, carrying, into[named]);
+        for (const auto& [bucket, count] : pending.waiting()) {
+            if (bucket < first || bucket >= end) continue;
+            const std::uint64_t carried = needs_carries ? carries_[bucket] : 0;
+            const std::uint64_t read = into[bucket] + carried * detail::kCarryUnit;
+            if (read < count)
+                into[bucket] += static_cast<std::uint32_t>(std::min<std::uint64_t>(count - read, 2));
         }
-        return true;
+        return needs_carries;
     }
 }
 

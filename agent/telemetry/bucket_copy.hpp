@@ -18,6 +18,10 @@
 
 namespace signalbox::telemetry {
 
+/// What one bucket counts, without a timer's record that waits. Exact also if its writer died while it carried.
+std::uint64_t count_of(const detail::DistributionHead& head, const detail::DistributionBuckets& buckets,
+                       std::uint32_t bucket);
+
 /// Some 150 KB; make it once.
 class BucketCopy {
 public:

@@ -12,40 +12,6 @@ using detail::DistributionCell;
 using detail::DistributionHead;
 constexpr auto relaxed = std::memory_order_relaxed;
 
-std::uint64_t count_of(const DistributionHead& head, const DistributionBuckets& buckets,
-                       std::uint32_t bucket) {
-    const std::uint32_t low = buckets.counts[bucket].load(std::memory_order_acquire);
-    const std::uint64_t carrying = head.carrying.load(std::memory_order_acquire);
-    if (carrying == 0) return low;  // the carries' pages stay untouched
-    std::uint16_t high = buckets.carries[bucket].load(relaxed);
-    if (carrying >> 16 == std::uint64_t{bucket} + 1) {
-        // Carry stored, but perhaps not yet the zero that goes with it: the bucket itself tells.
-        const auto fresh = static_cast<std::uint16_t>(carrying);
-        high = low < (UINT32_MAX >> 2) ? fresh : static_cast<std::uint16_t>(fresh - 1);
-    }
-    return (std::uint64_t{high} << 31) + low;
-}
-
-Uint128 sum_of(const DistributionHead& head) {
-    constexpr std::uint64_t half = std::uint64_t{1} << 63;
-    std::uint64_t high = 0;
-    std::uint64_t low = 0;
-    // Once more if 2^63 were moved meanwhile; a broken writer must not keep a reader here.
-    for (int attempt = 0; attempt < 8; ++attempt) {
-        high = head.sum_high.load(std::memory_order_acquire);
-        low = head.sum_low.load(std::memory_order_acquire);
-        if (head.sum_high.load(relaxed) == high) break;
-    }
-    // Odd: 2^63 are being moved. They are in `low` still, or gone from there and not counted in `high` yet.
-    const std::uint64_t moved = high / 2 + (high % 2 != 0 && low < half ? 1 : 0);
-    return (static_cast<Uint128>(moved) << 63) + low;
-}
-
-void store_sum(DistributionHead& head, Uint128 sum) {
-    head.sum_low.store(static_cast<std::uint64_t>(sum & INT64_MAX), relaxed);
-    head.sum_high.store(static_cast<std::uint64_t>(sum >> 63) * 2, relaxed);
-}
-
 /// The accessors are shared with writers; nothing is written through them here.
 std::byte* readable(const std::byte* base) {
     return const_cast<std::byte*>(base);
@@ -85,9 +51,9 @@ void fold_side(const SideTotals& from, std::byte* into, const DistributionCell& 
         if (from.counts[i] == 0) continue;
         const auto bucket = from.first + static_cast<std::uint32_t>(i);
         const std::uint64_t count = count_of(head, buckets, bucket) + from.counts[i];
-        buckets.counts[bucket].store(static_cast<std::uint32_t>(count & INT32_MAX), relaxed);
-        if (count >> 31 == 0) continue;
-        buckets.carries[bucket].store(static_cast<std::uint16_t>(count >> 31), relaxed);
+        buckets.counts[bucket].store(static_cast<std::uint32_t>(count % detail::kCarryUnit) << 1, relaxed);
+        if (count < detail::kCarryUnit) continue;
+        buckets.carries[bucket].store(static_cast<std::uint16_t>(count / detail::kCarryUnit), relaxed);
         head.carrying.store(detail::kHasCarried, relaxed);
     }
 }
@@ -111,7 +77,7 @@ void SideHead::add(const SideHead& other) {
 }
 
 SideHead read_head(const DistributionHead& head) {
-    return {.sum = sum_of(head),
+    return {.sum = read_sum(head),
             .inverted_min = head.inverted_min.load(relaxed),
             .max = head.max.load(relaxed),
             .min_monotonic_ns = head.min_monotonic_ns.load(relaxed),

@@ -5,12 +5,11 @@
 #include <cstdint>
 #include <vector>
 
+#include "agent/telemetry/running_sum.hpp"
 #include "agent/telemetry/samples.hpp"
 #include "signalbox/detail/lane.hpp"
 
 namespace signalbox::telemetry {
-
-__extension__ typedef unsigned __int128 Uint128;
 
 /// One head as numbers, but for its NaNs.
 struct SideHead {

@@ -6,12 +6,14 @@
 #include <cstddef>
 
 #include "agent/telemetry/attachment.hpp"
+#include "agent/telemetry/running_sum.hpp"
 #include "agent/telemetry/samples.hpp"
 #include "agent/telemetry/seat.hpp"
 
 namespace signalbox::detail {
 namespace {
 
+using telemetry::Move;
 constexpr auto relaxed = std::memory_order_relaxed;
 
 /// Where this process records; set before any other thread exists.
@@ -67,116 +69,206 @@ void raise_to(Word& word, std::uint64_t value, std::memory_order order = relaxed
     }
 }
 
-/// Keeps a sample; in about every sixteenth looks how long the ring lasted and adapts the spacing, so that an
-/// instrument that is recorded a thousand times a second or less keeps every sample and a busier one a few
-/// thousand a second: 64 samples then tell of the last tenth of a second rather than of the last microsecond.
-void keep_sample(DistributionHead& head, SampleRing& ring, double value, std::uint64_t now) noexcept {
-    constexpr std::uint64_t kTooShort = 64'000'000;
-    constexpr std::uint64_t kLongEnough = 256'000'000;
-    constexpr std::uint32_t kWidestSpacing = 65535;
-    const std::uint64_t taken = head.samples_taken.load(relaxed);
-    Word& place = ring.samples[taken % kSampleRing];
-    if (taken >= kSampleRing && taken % 16 == 0) {
-        const std::uint64_t lasted =
-            now - std::min(now, telemetry::unpack_sample(place.load(relaxed), now).monotonic_ns);
-        const std::uint32_t spacing = head.sample_spacing.load(relaxed);
-        if (lasted < kTooShort)
-            head.sample_spacing.store(std::min(spacing * 2 + 1, kWidestSpacing), relaxed);
-        else if (lasted > kLongEnough)
-            head.sample_spacing.store(spacing / 2, relaxed);
-    }
-    place.store(telemetry::pack_sample(value, now), relaxed);
-    head.samples_taken.store(taken + 1, std::memory_order_release);
+/// One side of a distribution in a lane. Both sides of a signed one share a ring of samples, which the head
+/// above zero counts.
+struct Side {
+    Side(std::byte* base, const DistributionCell& whole, bool is_negative)
+        : cell(is_negative ? whole.below_zero() : whole),
+          head(cell.head(base)),
+          buckets(cell.buckets(base)),
+          sampler(whole.head(base)),
+          ring(whole.samples(base)),
+          negative(is_negative) {}
+
+    DistributionCell cell;
+    DistributionHead& head;
+    DistributionBuckets& buckets;
+    DistributionHead& sampler;
+    SampleRing& ring;
+    bool negative;
+};
+
+std::uint64_t sample_time(const SampleRing& ring, std::uint64_t number, std::uint64_t now) noexcept {
+    const std::uint64_t word = ring.samples[number % kSampleRing].load(relaxed);
+    return std::min(now, telemetry::unpack_sample(word, now).monotonic_ns);
 }
 
-/// How the only writer of a lane changes its cells, and how one of several does.
+/// Keeps a sample. Returns by how many powers of two samples should be rarer (or, if negative, more frequent), so
+/// that an instrument that is recorded a thousand times a second or less keeps every one and a busier one one or
+/// two hundred a second: 64 samples then tell of the last tenth of a second rather than of the last microsecond.
+int keep_sample(const Side& side, std::uint64_t ticks) noexcept {
+    constexpr std::uint64_t kShortest = kSampleRing * std::uint64_t{1'000'000};
+    constexpr std::uint64_t kShortestOfSome = 4 * kShortest;  // if not every record is kept
+    constexpr std::uint64_t kLongestGap = 64'000'000;
+    const std::uint64_t now = telemetry::monotonic_ns();
+    const std::uint64_t taken = side.sampler.samples_taken.load(relaxed);
+    int rarer = 0;
+    if (taken > 0) rarer = -std::bit_width((now - sample_time(side.ring, taken - 1, now)) / kLongestGap);
+    if (taken >= kSampleRing && taken % 16 == 0) {
+        const bool every_one = side.head.sample_pace.load(relaxed) == 0;
+        if (now - sample_time(side.ring, taken, now) < (every_one ? kShortest : kShortestOfSome)) rarer = 1;
+    }
+    const double value = static_cast<double>(ticks) * side.cell.units_per_tick;
+    side.ring.samples[taken % kSampleRing].store(telemetry::pack_sample(side.negative ? -value : value, now),
+                                                 relaxed);
+    side.sampler.samples_taken.store(taken + 1, std::memory_order_release);
+    return rarer;
+}
+
+/// Extremes come before counts: a reader looks for counts between them.
+template <class Writing>
+void note_extremes(DistributionHead& head, std::uint64_t ticks) noexcept {
+    const bool lower = ~ticks > head.inverted_min.load(relaxed);
+    const bool higher = ticks > head.max.load(relaxed);
+    if (!lower && !higher) return;
+    const std::uint64_t now = telemetry::monotonic_ns();
+    if (lower) {
+        Writing::raise(head.inverted_min, ~ticks);
+        head.min_monotonic_ns.store(now, relaxed);
+    }
+    if (higher) {
+        Writing::raise(head.max, ticks);
+        head.max_monotonic_ns.store(now, relaxed);
+    }
+}
+
+/// How the only writer of a lane changes its cells. A sample is every record (pace 0) or one in each 2^pace
+/// ticks or so.
 struct Alone {
     static void add(Word& word, std::uint64_t amount) noexcept { add_alone(word, amount); }
     static void raise(Word& word, std::uint64_t value) noexcept { word.store(value, relaxed); }
-    static void add_sum(DistributionHead& head, std::uint64_t ticks) noexcept {
-        if (add_alone(head.sum_low, ticks)) carry_sum(head);
+
+    static void add_zero(const Side& side) noexcept {
+        const bool due = never_sampled(side) || side.head.running_sum.load(relaxed) == telemetry::kSampleDue;
+        if (due || side.head.zeros.load(relaxed) % 1024 == 0) sample(side, 0);
+        if (due) wait_for_next(side.head);
+        add_alone(side.head.zeros, 1);
     }
-    static void count(DistributionHead& head, DistributionBuckets& buckets, std::uint32_t bucket) noexcept {
-        if (increment_alone(buckets.counts[bucket])) carry_bucket(head, buckets, bucket);
+    static void add_sum(const Side& side, std::uint64_t ticks) noexcept {
+        if (add_alone(side.head.running_sum, ticks))
+            sum_is_full(side, ticks);
+        else
+            sample_first(side, ticks);
+    }
+    /// The record that fills the sum is likelier a large one than a small one. So the one after it is kept.
+    static void sum_is_full(const Side& side, std::uint64_t ticks) noexcept {
+        if (side.head.running_sum.load(relaxed) - ticks != telemetry::kSampleDue)
+            return telemetry::move_sum(side.head, Move::to_due);
+        sample(side, ticks);
+        wait_for_next(side.head);
+    }
+    static void count(const Side& side, std::uint64_t ticks, std::uint32_t bucket) noexcept {
+        if (!count_alone(side.buckets.counts[bucket])) has_counted(side, ticks, bucket);
+    }
+    /// A bucket that is not armed has been counted in.
+    static void has_counted(const Side& side, std::uint64_t ticks, std::uint32_t bucket) noexcept {
+        note_extremes<Alone>(side.head, ticks);
+        sample_first(side, ticks);
+        arm(side.cell, side.head, side.buckets, bucket);
+    }
+    static void arm(const DistributionCell& cell, DistributionHead& head, DistributionBuckets& buckets,
+                    std::uint32_t bucket) noexcept {
+        const std::uint32_t raw = buckets.counts[bucket].load(relaxed);
+        const bool inside = bucket_from_below(cell, ~head.inverted_min.load(relaxed)) < bucket &&
+                            bucket < bucket_from_below(cell, head.max.load(relaxed));
+        if (counted(raw) == kCarryUnit)
+            carry_bucket(head, buckets, bucket, inside ? kArmed : 0);
+        else if (inside || counted(raw) + 1 == kCarryUnit)
+            buckets.counts[bucket].store(raw | kArmed, relaxed);
+    }
+
+private:
+    static bool never_sampled(const Side& side) noexcept { return side.head.turn.load(relaxed) == 0; }
+    static void sample_first(const Side& side, std::uint64_t ticks) noexcept {
+        if (!never_sampled(side)) return;
+        sample(side, ticks);
+        wait_for_next(side.head);
+    }
+    static void wait_for_next(DistributionHead& head) noexcept {
+        telemetry::move_sum(head, head.sample_pace.load(relaxed) == 0 ? Move::to_due : Move::to_pace);
+    }
+    static void sample(const Side& side, std::uint64_t ticks) noexcept {
+        const int of_one = std::bit_width(ticks);
+        const int rarer = keep_sample(side, ticks);
+        int pace = static_cast<int>(side.head.sample_pace.load(relaxed));
+        if (rarer > 0) pace = std::max(pace + rarer, of_one + 1);
+        if (rarer < 0 && (pace += rarer) <= of_one) pace = 0;
+        side.head.sample_pace.store(static_cast<std::uint32_t>(std::min(pace, 62)), relaxed);
+    }
+    /// Position of the bucket of an extreme, also of one outside the buckets.
+    static std::int64_t bucket_from_below(const DistributionCell& cell, std::uint64_t ticks) noexcept {
+        return sketch::bucket_index(static_cast<double>(ticks) * cell.units_per_tick) - sketch::kFirstBucket;
+    }
+    /// The bucket starts again and its carry grows by one. `carrying` lets the reader of a process that died in
+    /// between tell which of the two stores were made.
+    static void carry_bucket(DistributionHead& head, DistributionBuckets& buckets, std::uint32_t bucket,
+                             std::uint32_t start) noexcept {
+        const auto carry = static_cast<std::uint16_t>(buckets.carries[bucket].load(relaxed) + 1);
+        head.carrying.store((bucket + 1) << 16 | carry, std::memory_order_release);
+        buckets.carries[bucket].store(carry, std::memory_order_release);
+        buckets.counts[bucket].store(start, std::memory_order_release);
+        head.carrying.store(kHasCarried, std::memory_order_release);
     }
 };
+
+/// How one of several does. No bucket is armed; a sample is every record (pace 0) or one of about 2^pace, with
+/// the count-down in the upper bits of the same word, where a few that are lost do no harm.
 struct Together {
     static void add(Word& word, std::uint64_t amount) noexcept { word.fetch_add(amount, relaxed); }
     static void raise(Word& word, std::uint64_t value) noexcept { raise_to(word, value); }
-    static void add_sum(DistributionHead& head, std::uint64_t ticks) noexcept {
-        constexpr std::uint64_t half = std::uint64_t{1} << 63;
-        const std::uint64_t before = head.sum_low.fetch_add(ticks, relaxed);
-        if (before >= half || before + ticks < half) return;
-        head.sum_high.fetch_add(2, relaxed);
-        head.sum_low.fetch_sub(half, relaxed);
+
+    static void add_zero(const Side& side) noexcept {
+        sample_now_and_then(side, 0);
+        add(side.head.zeros, 1);
     }
-    static void count(DistributionHead& head, DistributionBuckets& buckets, std::uint32_t bucket) noexcept {
-        constexpr std::uint32_t half = std::uint32_t{1} << 31;
-        if (buckets.counts[bucket].fetch_add(1, relaxed) + 1 != half) return;
-        buckets.carries[bucket].fetch_add(1, relaxed);
-        head.carrying.store(kHasCarried, relaxed);
-        buckets.counts[bucket].fetch_sub(half, relaxed);
+    static void add_sum(const Side& side, std::uint64_t ticks) noexcept {
+        sample_now_and_then(side, ticks);
+        const std::uint64_t before = side.head.running_sum.fetch_add(ticks, relaxed);
+        if (before < telemetry::kHalf && before + ticks >= telemetry::kHalf)
+            telemetry::move_sum(side.head, Move::half_off);
+    }
+    static void count(const Side& side, std::uint64_t, std::uint32_t bucket) noexcept {
+        const std::uint32_t raw = side.buckets.counts[bucket].fetch_add(2, relaxed);
+        if (counted(raw) + 1 >= kCarryUnit) carry_bucket(side.head, side.buckets, bucket);
+    }
+
+private:
+    static void sample_now_and_then(const Side& side, std::uint64_t ticks) noexcept {
+        constexpr int kRarest = 16;
+        const std::uint32_t word = side.head.sample_pace.load(relaxed);
+        if (const std::uint32_t left = word >> 8; left > 0)
+            return side.head.sample_pace.store((left - 1) << 8 | (word & 0xff), relaxed);
+        const int rarer = keep_sample(side, ticks);
+        const int pace = std::clamp(static_cast<int>(word & 0xff) + rarer, 0, kRarest);
+        side.head.sample_pace.store(((1u << pace) - 1) << 8 | static_cast<std::uint32_t>(pace), relaxed);
+    }
+    /// One thread at a time; a bucket that another one's carry keeps from it is carried at its next record.
+    static void carry_bucket(DistributionHead& head, DistributionBuckets& buckets,
+                             std::uint32_t bucket) noexcept {
+        std::uint32_t idle = head.carrying.load(relaxed);
+        const auto carry = static_cast<std::uint16_t>(buckets.carries[bucket].load(relaxed) + 1);
+        if (idle > kHasCarried || !head.carrying.compare_exchange_strong(idle, (bucket + 1) << 16 | carry,
+                                                                         std::memory_order_acq_rel))
+            return;
+        if (counted(buckets.counts[bucket].load(relaxed)) >= kCarryUnit) {
+            buckets.carries[bucket].store(carry, std::memory_order_release);
+            buckets.counts[bucket].fetch_sub(2 * kCarryUnit, std::memory_order_release);
+        }
+        head.carrying.store(kHasCarried, std::memory_order_release);
     }
 };
 
-/// Lets the fast path take `ticks` and everything between it and what it takes already.
-void widen_filter(DistributionHead& head, std::uint64_t ticks) noexcept {
-    if (head.width == 0) {
-        head.lowest = ticks;
-        head.width = 1;
-    } else if (ticks < head.lowest) {
-        head.width += head.lowest - ticks;
-        head.lowest = ticks;
-    } else if (ticks - head.lowest >= head.width) {
-        head.width = ticks - head.lowest + 1;
-    }
-}
-
-/// Both sides of a signed distribution share one ring of samples, which the head above zero counts.
 template <class Writing>
 void record_in(std::byte* base, const DistributionCell& whole, std::uint64_t ticks, bool negative) noexcept {
-    constexpr bool alone = std::is_same_v<Writing, Alone>;
-    const DistributionCell cell = negative ? whole.below_zero() : whole;
-    DistributionHead& head = cell.head(base);
-    DistributionHead& sampler = whole.head(base);
-    // The fast path has counted down if it stopped at zero, and not if the value was outside.
-    const std::uint32_t countdown = sampler.countdown.load(relaxed);
-    const bool sample_is_due = countdown == 0 || countdown == UINT32_MAX;
-    sampler.countdown.store(sample_is_due ? sampler.sample_spacing.load(relaxed) : countdown - 1, relaxed);
-    std::uint64_t now = 0;
-    if (sample_is_due) {
-        now = telemetry::monotonic_ns();
-        const double value = static_cast<double>(ticks) * cell.units_per_tick;
-        keep_sample(sampler, cell.samples(base), negative ? -value : value, now);
-    }
-    if (ticks == 0) {
-        Writing::add(head.zeros, 1);
-        return;
-    }
+    const Side side(base, whole, negative);
+    if (ticks == 0) return Writing::add_zero(side);
     ticks = std::min<std::uint64_t>(ticks, INT64_MAX);
-    const std::uint64_t bucket = bucket_of(cell, ticks);
-    // Extremes come before counts, and counts last: a reader looks for counts between the extremes.
-    const bool lower = ~ticks > head.inverted_min.load(relaxed);
-    const bool higher = ticks > head.max.load(relaxed);
-    if (lower || higher) {
-        if (now == 0) now = telemetry::monotonic_ns();
-        if (lower) {
-            Writing::raise(head.inverted_min, ~ticks);
-            head.min_monotonic_ns.store(now, relaxed);
-        }
-        if (higher) {
-            Writing::raise(head.max, ticks);
-            head.max_monotonic_ns.store(now, relaxed);
-        }
-    }
-    Writing::add_sum(head, ticks);
-    if (bucket >= sketch::kBucketCount) {
-        const bool small = static_cast<double>(ticks) * cell.units_per_tick < 1;
-        Writing::add(small ? head.underflow : head.overflow, 1);
-        return;
-    }
-    if constexpr (alone) widen_filter(head, ticks);
-    Writing::count(head, cell.buckets(base), static_cast<std::uint32_t>(bucket));
+    note_extremes<Writing>(side.head, ticks);
+    Writing::add_sum(side, ticks);
+    if (const std::uint64_t bucket = bucket_of(side.cell, ticks); bucket < sketch::kBucketCount)
+        return Writing::count(side, ticks, static_cast<std::uint32_t>(bucket));
+    const bool small = static_cast<double>(ticks) * side.cell.units_per_tick < 1;
+    Writing::add(small ? side.head.underflow : side.head.overflow, 1);
 }
 
 void record_somewhere(const DistributionCell& cell, std::uint64_t ticks, bool negative) noexcept {
@@ -260,38 +352,48 @@ void record_value(const DistributionCell& cell, double value) noexcept {
     record_somewhere(cell, static_cast<std::uint64_t>(ticks), value < 0);
 }
 
+void record_sampled(const DistributionCell& cell, std::uint64_t ticks, std::uint64_t bucket) noexcept {
+    const Side side(own_lane, cell, false);
+    Alone::sum_is_full(side, ticks);
+    Alone::count(side, ticks, static_cast<std::uint32_t>(bucket));
+}
+
+void record_unarmed(const DistributionCell& cell, std::uint64_t ticks, std::uint64_t bucket) noexcept {
+    // Buckets of extremes come here at every record, others until they are armed, which is tried at every
+    // count that is a power of two.
+    const DistributionHead& head = cell.head(own_lane);
+    const std::uint32_t raw = cell.buckets(own_lane).counts[bucket].load(relaxed);
+    if (~ticks <= head.inverted_min.load(relaxed) && ticks <= head.max.load(relaxed) &&
+        (raw & (raw - 1)) != 0 && raw != (kCarryUnit - 1) << 1)
+        return;
+    Alone::has_counted({own_lane, cell, false}, ticks, static_cast<std::uint32_t>(bucket));
+}
+
+void count_unarmed(const DistributionCell& cell, std::uint32_t bucket) noexcept {
+    Alone::arm(cell, cell.head(own_lane), cell.buckets(own_lane), bucket);
+}
+
 void keep_more_samples(std::uint32_t head_offset) noexcept {
     if (process_lanes.count == 0) return;
-    const std::uint32_t touched = process_lanes.touched->load(relaxed);
-    for (unsigned lane = 0; lane < process_lanes.count; ++lane) {
-        if ((touched >> lane & 1) == 0) continue;
-        auto& head = *reinterpret_cast<DistributionHead*>(process_lanes.first + lane * process_lanes.stride +
-                                                          head_offset);
-        const std::uint32_t spacing = head.sample_spacing.load(relaxed) / 2;
-        if (head.sample_spacing.load(relaxed) == 0) continue;
-        // Another thread may be counting down; that one record more or less is kept does no harm.
-        head.sample_spacing.store(spacing, relaxed);
-        if (head.countdown.load(relaxed) > spacing) head.countdown.store(spacing, relaxed);
+    const auto head_in = [&](unsigned lane) -> DistributionHead& {
+        return *reinterpret_cast<DistributionHead*>(process_lanes.first + lane * process_lanes.stride +
+                                                    head_offset);
+    };
+    // Another thread's own lane is not to be touched. In the shared one a count-down more or less does no harm.
+    const unsigned last = process_lanes.count - 1;
+    if (process_lanes.touched->load(relaxed) >> last & 1) {
+        DistributionHead& head = head_in(last);
+        const std::uint32_t pace = head.sample_pace.load(relaxed) & 0xff;
+        if (pace > 0) head.sample_pace.store(((1u << (pace - 1)) - 1) << 8 | (pace - 1), relaxed);
     }
-}
-
-// 2^63 ticks move from sum_low to sum_high, whose lowest bit says that this is going on. Its reader, or the
-// one of a process that died here, knows from the highest bit of sum_low whether they are still there.
-void carry_sum(DistributionHead& head) noexcept {
-    const std::uint64_t high = head.sum_high.load(relaxed);
-    head.sum_high.store(high + 1, std::memory_order_release);
-    head.sum_low.store(head.sum_low.load(relaxed) & ~(std::uint64_t{1} << 63), std::memory_order_release);
-    head.sum_high.store(high + 2, std::memory_order_release);
-}
-
-// The bucket becomes 0 and its carry grows by one. `carrying` lets the reader of a process that died in
-// between tell which of the two stores were made.
-void carry_bucket(DistributionHead& head, DistributionBuckets& buckets, std::uint32_t bucket) noexcept {
-    const auto carry = static_cast<std::uint16_t>(buckets.carries[bucket].load(relaxed) + 1);
-    head.carrying.store((std::uint64_t{bucket} + 1) << 16 | carry, std::memory_order_release);
-    buckets.carries[bucket].store(carry, std::memory_order_release);
-    buckets.counts[bucket].store(0, std::memory_order_release);
-    head.carrying.store(kHasCarried, std::memory_order_release);
+    if (own_lane != process_lanes.first || last == 0) return;
+    DistributionHead& head = head_in(0);
+    const std::uint32_t pace = head.sample_pace.load(relaxed);
+    if (pace == 0) return;
+    const bool of_one = pace <= static_cast<unsigned>(std::bit_width(~head.inverted_min.load(relaxed)));
+    head.sample_pace.store(of_one ? 0 : pace - 1, relaxed);
+    const Move move = of_one ? Move::to_due : Move::to_pace;
+    if (head.running_sum.load(relaxed) < telemetry::start_after(head, move)) telemetry::move_sum(head, move);
 }
 
 }  // namespace signalbox::detail

@@ -34,7 +34,6 @@ std::uint64_t bucket_of_extreme(const detail::DistributionCell& cell, std::uint6
     return static_cast<double>(ticks) * cell.units_per_tick < 1 ? 0 : kBuckets - 1;
 }
 
-/// Extremes are widened before the bucket counts, so every count lies between them.
 void verify_buckets(const detail::DistributionHead& head, const detail::DistributionBuckets& buckets,
                     const detail::DistributionCell& cell, const std::string& where, Violations& violations) {
     const std::uint64_t inverted_min = head.inverted_min.load(relaxed);
@@ -44,7 +43,8 @@ void verify_buckets(const detail::DistributionHead& head, const detail::Distribu
     const std::uint64_t last = any ? bucket_of_extreme(cell, max) : 0;
     const bool carried = head.carrying.load(relaxed) != 0;
     for (std::uint32_t i = 0; i < kBuckets; ++i) {
-        if (buckets.counts[i].load(relaxed) != 0 && (i < first || i > last))
+        // A writer that died may have counted one that is outside, but no more.
+        if (detail::counted(buckets.counts[i].load(relaxed)) > 1 && (i < first || i > last))
             return violations.add(
                 fmt::format("{}: bucket {} counts, but lies outside its extremes", where, i));
         if (buckets.carries[i].load(relaxed) != 0 && !carried)
@@ -57,7 +57,11 @@ void verify_side(const detail::DistributionCell& cell, const Lane& lane, const s
                  Writers writers, Violations& violations) {
     auto* base = const_cast<std::byte*>(lane.base);  // the accessors are shared with writers
     const detail::DistributionHead& head = cell.head(base);
-    const std::uint64_t carrying = head.carrying.load(relaxed);
+    const std::uint32_t carrying = head.carrying.load(relaxed);
+    const detail::PendingRecord pending{head.pending.load(relaxed)};
+    violations.expect(
+        pending.waiting() <= kBuckets && pending.first() <= kBuckets,
+        fmt::format("{}: a record waits for bucket {}", where, std::max(pending.waiting(), pending.first())));
     violations.expect(carrying <= detail::kHasCarried || (carrying >> 16 >= 1 && carrying >> 16 <= kBuckets),
                       fmt::format("{}: its carrying word is {:#x}", where, carrying));
     if (writers == Writers::busy) return;

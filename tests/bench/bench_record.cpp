@@ -26,7 +26,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr unsigned kInstruments = 1000;
 constexpr std::size_t kSamples = 1 << 14;
-constexpr unsigned kRounds = 400;  // × kSamples records in a run
+constexpr unsigned kRounds = 400;              // × kSamples records in a run
+constexpr std::size_t kManySamples = 1 << 18;  // for 1,000 instruments: a few hundred values for each
 constexpr unsigned kThreads = 4;
 
 /// Nothing that is kept in memory may be assumed across this: without it the compiler would keep an
@@ -40,25 +41,27 @@ double nanoseconds_since(Clock::time_point start) {
     return std::chrono::duration<double, std::nano>(Clock::now() - start).count();
 }
 
-/// Calls `record(i)` for every sample's index, kRounds times over; ns per call.
+constexpr const char* kPeer = "prometheus-cpp Histogram, 20 buckets";
+
+/// Calls `record(i)` for every sample's index, `rounds` times over; ns per call.
 template <class Record>
-double time_per_call(Record record, unsigned rounds = kRounds) {
+double time_per_call(Record record, unsigned rounds = kRounds, std::size_t samples = kSamples) {
     const auto start = Clock::now();
     for (unsigned round = 0; round < rounds; ++round)
-        for (std::size_t i = 0; i < kSamples; ++i) {
+        for (std::size_t i = 0; i < samples; ++i) {
             record(i);
             forget_registers();
         }
-    return nanoseconds_since(start) / (double(rounds) * kSamples);
+    return nanoseconds_since(start) / (double(rounds) * static_cast<double>(samples));
 }
 
 /// Latencies as a server has them: most around 2 ms, a tail beyond 100 ms; and which instrument each one goes
 /// to.
 struct Samples {
-    Samples() {
+    explicit Samples(std::size_t count) {
         std::mt19937_64 random(1);
         std::lognormal_distribution<double> latency(std::log(0.002), 1.0);
-        for (std::size_t i = 0; i < kSamples; ++i) {
+        for (std::size_t i = 0; i < count; ++i) {
             seconds.push_back(latency(random));
             ticks.push_back(static_cast<std::uint64_t>(seconds.back() * 1e9));
             instrument.push_back(random() % kInstruments);
@@ -131,13 +134,11 @@ void compare_counters(bench::Suite& suite, signalbox::Telemetry& telemetry) {
 }
 
 void compare_distributions(bench::Suite& suite, signalbox::Telemetry& telemetry, const Samples& samples) {
-    constexpr const char* kPeer = "prometheus-cpp Histogram, 20 buckets";
     signalbox::Distribution distribution(telemetry, "latency_seconds", "Latency", "seconds", 1e9);
     prometheus::Histogram histogram(boundaries());
     // Plain pointers: what finds the next sample is no part of either side.
     const std::uint64_t* const ticks = samples.ticks.data();
     const double* const seconds = samples.seconds.data();
-    const std::uint32_t* const chosen = samples.instrument.data();
     suite.compare(
         "distribution_record", "ns", kPeer,
         [&] {
@@ -145,21 +146,6 @@ void compare_distributions(bench::Suite& suite, signalbox::Telemetry& telemetry,
         },
         [&] {
             return time_per_call([&histogram, seconds](std::size_t i) { histogram.Observe(seconds[i]); });
-        });
-
-    auto distributions = many_distributions(telemetry);
-    const auto histograms = many_histograms();
-    suite.compare(
-        "distribution_record_1000", "ns", kPeer,
-        [&] {
-            return time_per_call([all = distributions.data(), chosen, ticks](std::size_t i) {
-                all[chosen[i]].record(ticks[i]);
-            });
-        },
-        [&] {
-            return time_per_call([all = histograms.data(), chosen, seconds](std::size_t i) {
-                all[chosen[i]]->Observe(seconds[i]);
-            });
         });
 
     // None of the four is the owner: each takes a lane of its own.
@@ -172,6 +158,28 @@ void compare_distributions(bench::Suite& suite, signalbox::Telemetry& telemetry,
         [&] {
             return time_per_call_of_threads(
                 [&histogram, seconds](std::size_t i) { histogram.Observe(seconds[i]); });
+        });
+}
+
+void compare_many_distributions(bench::Suite& suite, signalbox::Telemetry& telemetry) {
+    const Samples samples(kManySamples);
+    constexpr unsigned kManyRounds = kRounds * kSamples / kManySamples;
+    auto distributions = many_distributions(telemetry);
+    const auto histograms = many_histograms();
+    const std::uint64_t* const ticks = samples.ticks.data();
+    const double* const seconds = samples.seconds.data();
+    const std::uint32_t* const chosen = samples.instrument.data();
+    suite.compare(
+        "distribution_record_1000", "ns", kPeer,
+        [&] {
+            return time_per_call([all = distributions.data(), chosen,
+                                  ticks](std::size_t i) { all[chosen[i]].record(ticks[i]); },
+                                 kManyRounds, kManySamples);
+        },
+        [&] {
+            return time_per_call([all = histograms.data(), chosen,
+                                  seconds](std::size_t i) { all[chosen[i]]->Observe(seconds[i]); },
+                                 kManyRounds, kManySamples);
         });
 }
 
@@ -237,8 +245,9 @@ int main(int argc, char** argv) {
                                         .distributions = kInstruments + 16,
                                         .path = {}});
         telemetry.attach(0);
-        const Samples samples;
+        const Samples samples(kSamples);
         compare_distributions(suite, telemetry, samples);
+        compare_many_distributions(suite, telemetry);
         compare_counters(suite, telemetry);
         compare_timers(suite, telemetry);
         compare_state_trackers(suite, telemetry);

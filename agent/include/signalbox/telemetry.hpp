@@ -165,6 +165,7 @@ public:
     void record_value(double value) noexcept { detail::record_value(cell_, value); }
 
 private:
+    friend class Duration;
     detail::DistributionCell cell_;
 };
 
@@ -210,7 +211,8 @@ public:
     public:
         explicit Timer(Duration& duration) noexcept : duration_(&duration), start_(detail::section_now()) {}
         ~Timer() {
-            duration_->distribution_.record(detail::section_nanoseconds(start_, detail::section_now()));
+            detail::record_later(duration_->distribution_.cell_,
+                                 detail::section_nanoseconds(start_, detail::section_now()));
         }
         Timer(const Timer&) = delete;
         Timer& operator=(const Timer&) = delete;

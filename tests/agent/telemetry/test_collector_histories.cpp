@@ -122,7 +122,7 @@ private:
         if (attach(seat)) std::thread([this] { record(); }).join();
     }
 
-    /// As if a bucket had been counted in almost 2^31 times; then it is, a few times more.
+    /// As if a bucket had been counted in almost 2^30 times; then it is, a few times more.
     void lift_a_bucket(unsigned seat) {
         if (!attach(seat)) return;
         const detail::DistributionCell cell = view_.entry(1)->cell;
@@ -132,10 +132,11 @@ private:
         };
         once();
         detail::Bucket& bucket = cell.buckets(detail::own_lane).counts[detail::bucket_of(cell, 1000)];
-        const std::uint32_t before = bucket.load();
-        bucket.store(std::max(before, INT32_MAX - pick(20)));
+        const std::uint32_t before = detail::counted(bucket.load());
+        const std::uint32_t after = std::max(before, detail::kCarryUnit - 1 - pick(20));
+        bucket.store((bucket.load() & detail::kArmed) | after << 1);
         ExponentialHistogram lifted;
-        lifted.add_to_bucket(sketch::bucket_index(1000), bucket.load() - before);
+        lifted.add_to_bucket(sketch::bucket_index(1000), after - before);
         sizes_.merge(lifted);
         for (unsigned i = pick(40); i > 0; --i)
             once();

@@ -22,8 +22,11 @@ private slots:
     void quantiles_are_within_the_stated_error();
     void other_threads_lose_nothing_beside_the_owner();
     void zeros_and_values_out_of_range_are_counted_apart();
-    void a_bucket_carries_beyond_32_bits();
+    void a_bucket_carries_beyond_30_bits();
+    void a_carry_that_was_cut_short_is_read_right_data();
     void a_carry_that_was_cut_short_is_read_right();
+    void a_timers_record_counts_before_it_is_in_its_bucket();
+    void a_timer_that_died_at_any_store_is_read_right();
     void a_sum_beyond_64_bits_is_exact();
     void a_sum_whose_move_was_cut_short_is_read_right_data();
     void a_sum_whose_move_was_cut_short_is_read_right();
@@ -58,6 +61,25 @@ struct Fixture {
 /// Of the distribution that was registered as number `index` (from 0), in bytes.
 detail::DistributionCell cell_of(const Fixture& f, std::uint32_t index) {
     return f.view.entry(index)->cell;
+}
+
+template <class Instrument, class Value>
+detail::DistributionCell record_once(const Fixture& f, Instrument& instrument, Value value) {
+    instrument.record(value);
+    return cell_of(f, 0);
+}
+
+/// As if it had been so busy that most records are no samples.
+void rarely_sample(detail::DistributionHead& head) {
+    head.sample_pace.store(50);
+    telemetry::move_sum(head, telemetry::Move::to_pace);
+}
+
+/// As somebody sees it who has not looked before.
+std::uint64_t count_now(const Fixture& f) {
+    telemetry::DistributionTotals totals;
+    telemetry::add_cells(detail::own_lane, cell_of(f, 0), totals);
+    return std::accumulate(totals.above.counts.begin(), totals.above.counts.end(), std::uint64_t{0});
 }
 
 }  // namespace
@@ -167,75 +189,179 @@ void TestInstruments::zeros_and_values_out_of_range_are_counted_apart() {
     QVERIFY(std::abs(*read.quantile(0.5) - 1.0) <= 0.0028);
 }
 
-void TestInstruments::a_bucket_carries_beyond_32_bits() {
+void TestInstruments::a_bucket_carries_beyond_30_bits() {
     Fixture f;
     Distribution sizes(f.telemetry, "letter_bytes", "", "bytes");
-    sizes.record(1000);
-    const detail::DistributionCell cell = cell_of(f, 0);
-    auto& bucket = cell.buckets(detail::own_lane).counts[detail::bucket_of(cell, 1000)];
-    QCOMPARE(bucket.load(), 1u);
-    bucket.store(INT32_MAX);
-    sizes.record(1000);
-    QCOMPARE(bucket.load(), 0u);
-    f.totals.collect();
-    QCOMPARE(f.totals.distribution("letter_bytes").count(), std::uint64_t{1} << 31);
-    sizes.record(1000);
-    f.totals.collect();
-    QCOMPARE(f.totals.distribution("letter_bytes").count(), (std::uint64_t{1} << 31) + 1);
+    // First that of an extreme, then one between two.
+    for (const std::uint64_t size : {1000u, 2000u}) {
+        const detail::DistributionCell cell = record_once(f, sizes, size);
+        if (size == 2000) {
+            sizes.record(1'000'000);
+            sizes.record(size);
+        }
+        auto& bucket = cell.buckets(detail::own_lane).counts[detail::bucket_of(cell, size)];
+        QCOMPARE((bucket.load() & detail::kArmed) == detail::kArmed, size == 2000);
+        // As if there had been so many.
+        const std::uint32_t left = 5;
+        const std::uint64_t before = count_now(f) - detail::counted(bucket.load());
+        bucket.store((bucket.load() & detail::kArmed) | (detail::kCarryUnit - left) << 1);
+        for (std::uint32_t i = 1; i <= 2 * left; ++i) {
+            sizes.record(size);
+            QCOMPARE(count_now(f), before + detail::kCarryUnit - left + i);
+        }
+        QCOMPARE(cell.buckets(detail::own_lane).carries[detail::bucket_of(cell, size)].load(), 1u);
+        QCOMPARE((bucket.load() & detail::kArmed) == detail::kArmed, size == 2000);
+    }
+}
+
+void TestInstruments::a_carry_that_was_cut_short_is_read_right_data() {
+    QTest::addColumn<quint32>("raw");
+    QTest::addColumn<quint32>("carry");
+    QTest::addColumn<bool>("named");
+    QTest::newRow("full") << (~0u) << 0u << false;
+    QTest::newRow("wrapped") << 1u << 0u << false;
+    QTest::newRow("named") << 1u << 0u << true;
+    QTest::newRow("carry stored") << 1u << 1u << true;
+    QTest::newRow("armed again") << detail::kArmed << 1u << true;
+    QTest::newRow("not armed again") << 0u << 1u << true;
+    QTest::newRow("shared, named") << (detail::kCarryUnit << 1) << 0u << true;
+    QTest::newRow("shared, carry stored") << (detail::kCarryUnit << 1) << 1u << true;
 }
 
 void TestInstruments::a_carry_that_was_cut_short_is_read_right() {
+    QFETCH(quint32, raw);
+    QFETCH(quint32, carry);
+    QFETCH(bool, named);
     Fixture f;
     Distribution sizes(f.telemetry, "letter_bytes", "", "bytes");
-    sizes.record(1000);
-    const detail::DistributionCell cell = cell_of(f, 0);
-    const auto index = detail::bucket_of(cell, 1000);
+    const detail::DistributionCell cell = record_once(f, sizes, 1000);
+    const auto index = static_cast<std::uint32_t>(detail::bucket_of(cell, 1000));
     auto& buckets = cell.buckets(detail::own_lane);
-    // As if the owner had died between storing the carry and zeroing the bucket.
-    buckets.counts[index].store(std::uint32_t{1} << 31);
-    buckets.carries[index].store(1);
-    cell.head(detail::own_lane).carrying.store((std::uint64_t{index} + 1) << 16 | 1);
+    buckets.counts[index].store(raw);
+    buckets.carries[index].store(static_cast<std::uint16_t>(carry));
+    cell.head(detail::own_lane).carrying.store(named ? (index + 1) << 16 | 1 : 0);
     f.totals.collect();
-    QCOMPARE(f.totals.distribution("letter_bytes").count(), std::uint64_t{1} << 31);
+    const std::uint64_t full = raw == ~0u ? detail::kCarryUnit - 1 : detail::kCarryUnit;
+    QCOMPARE(f.totals.distribution("letter_bytes").count(), full);
+}
+
+void TestInstruments::a_timers_record_counts_before_it_is_in_its_bucket() {
+    Fixture f;
+    Duration naps(f.telemetry, "nap_seconds", "");
+    const detail::DistributionCell cell = record_once(f, naps, std::chrono::microseconds(1));
+    naps.record(std::chrono::microseconds(9));
+    auto& head = cell.head(detail::own_lane);
+    rarely_sample(head);
+    std::uint64_t expected = 2;
+    f.totals.collect();
+    for (int i = 0; i < 300; ++i) {
+        detail::record_later(cell, 1000 + static_cast<std::uint64_t>(i % 7) * 1000);
+        QVERIFY(head.pending.load() != 0);
+        ++expected;
+        if (i % 3 == 0) f.totals.collect();
+        if (i % 3 == 0) QCOMPARE(f.totals.distribution("nap_seconds").count(), expected);
+        if (i % 11 == 0) {
+            naps.record(std::chrono::microseconds(5));
+            ++expected;
+        }
+    }
+    f.totals.collect();
+    QCOMPARE(f.totals.distribution("nap_seconds").count(), expected);
+    QCOMPARE(count_now(f), expected);
+}
+
+void TestInstruments::a_timer_that_died_at_any_store_is_read_right() {
+    for (const std::uint64_t next : {3000, 5000}) {
+        Fixture f;
+        Duration naps(f.telemetry, "nap_seconds", "");
+        const detail::DistributionCell cell = record_once(f, naps, std::chrono::microseconds(1));
+        naps.record(std::chrono::microseconds(9));
+        auto& head = cell.head(detail::own_lane);
+        rarely_sample(head);
+        detail::record_later(cell, 3000);
+        const auto first = static_cast<std::uint32_t>(detail::bucket_of(cell, 3000));
+        const auto second = static_cast<std::uint32_t>(detail::bucket_of(cell, next));
+        auto& bucket = cell.buckets(detail::own_lane).counts[first];
+        const auto expect = [&](std::uint64_t count) {
+            f.totals.collect();
+            QCOMPARE(f.totals.distribution("nap_seconds").count(), count);
+            QCOMPARE(count_now(f), count);
+        };
+        expect(3);
+        // The next one, store by store; each may have been the last.
+        head.pending.store(detail::PendingRecord::settling(second + 1, first + 1, bucket.load()));
+        expect(4);
+        bucket.fetch_add(2);
+        expect(4);
+        head.pending.store(second + 1);
+        expect(4);
+        detail::record_later(cell, 3000);
+        expect(5);
+    }
 }
 
 void TestInstruments::a_sum_beyond_64_bits_is_exact() {
     Fixture f;
     Distribution sizes(f.telemetry, "letter_bytes", "", "bytes");
-    constexpr std::uint64_t kLarge = std::uint64_t{1} << 33;
-    sizes.record(kLarge);
-    auto& head = cell_of(f, 0).head(detail::own_lane);
-    head.sum_low.store(INT64_MAX - 5);
-    for (int i = 0; i < 3; ++i)
-        sizes.record(kLarge);
-    telemetry::DistributionTotals totals;
-    telemetry::add_cells(detail::own_lane, cell_of(f, 0), totals);
-    QVERIFY(totals.above.sum == (telemetry::Uint128{INT64_MAX} - 5 + 3 * telemetry::Uint128{kLarge}));
-    QCOMPARE(head.sum_high.load(), 2u);
+    const detail::DistributionCell cell = record_once(f, sizes, 1);
+    telemetry::Uint128 sum = 1;
+    std::mt19937_64 random(8);
+    for (int i = 0; i < 3000; ++i) {
+        const std::uint64_t size = random() >> (1 + i % 60);
+        sizes.record(size);
+        sum += size;
+        QVERIFY(telemetry::read_sum(cell.head(detail::own_lane)) == sum);
+    }
+    QVERIFY(sum >> 65 != 0);
 }
 
 void TestInstruments::a_sum_whose_move_was_cut_short_is_read_right_data() {
-    QTest::addColumn<quint64>("low");
-    QTest::addColumn<quint64>("high");
-    constexpr quint64 half = quint64{1} << 63;
-    QTest::newRow("not begun") << half + 7 << quint64{4};
-    QTest::newRow("begun") << half + 7 << quint64{5};
-    QTest::newRow("moved, not counted") << quint64{7} << quint64{5};
-    QTest::newRow("done") << quint64{7} << quint64{6};
+    QTest::addColumn<int>("move");
+    QTest::addColumn<quint64>("running");
+    QTest::newRow("to a sample, of a full one")
+        << int(telemetry::Move::to_due) << quint64{telemetry::kHalf + 77};
+    QTest::newRow("to a sample, of one that is not") << int(telemetry::Move::to_due) << quint64{77};
+    QTest::newRow("to where it is") << int(telemetry::Move::to_due) << quint64{telemetry::kSampleDue};
+    QTest::newRow("to the pace, of a full one") << int(telemetry::Move::to_pace) << ~quint64{0};
+    QTest::newRow("to the pace, of one that is not") << int(telemetry::Move::to_pace) << quint64{0};
+    QTest::newRow("of a shared lane") << int(telemetry::Move::half_off) << quint64{telemetry::kHalf + 7};
 }
 
 void TestInstruments::a_sum_whose_move_was_cut_short_is_read_right() {
-    QFETCH(quint64, low);
-    QFETCH(quint64, high);
-    Fixture f;
-    Distribution sizes(f.telemetry, "letter_bytes", "", "bytes");
-    sizes.record(1000);
-    auto& head = cell_of(f, 0).head(detail::own_lane);
-    head.sum_low.store(low);
-    head.sum_high.store(high);
-    telemetry::DistributionTotals totals;
-    telemetry::add_cells(detail::own_lane, cell_of(f, 0), totals);
-    QVERIFY(totals.above.sum == (telemetry::Uint128{3} << 63) + 7);
+    QFETCH(int, move);
+    QFETCH(quint64, running);
+    // Every state on the way: what a move stores, in its order.
+    for (const unsigned rounds : {0u, 1u, 2u}) {
+        detail::DistributionHead before{};
+        before.sample_pace.store(20);
+        for (unsigned i = 0; i < rounds; ++i) {
+            before.running_sum.store(telemetry::kHalf + i);
+            telemetry::move_sum(before, telemetry::Move::to_pace);
+        }
+        before.running_sum.store(running);
+        const telemetry::Uint128 sum = telemetry::read_sum(before);
+        detail::DistributionHead after{};
+        const auto copy = [](detail::DistributionHead& into, const detail::DistributionHead& from) {
+            std::memcpy(static_cast<void*>(&into), &from, sizeof into);
+        };
+        copy(after, before);
+        telemetry::move_sum(after, static_cast<telemetry::Move>(move));
+        QVERIFY(telemetry::read_sum(after) == sum);
+        detail::DistributionHead half{};
+        copy(half, before);
+        for (const int base : {0, 1}) {
+            half.base_low[base].store(after.base_low[base].load());
+            QVERIFY(telemetry::read_sum(half) == sum);
+            half.base_high[base].store(after.base_high[base].load());
+            QVERIFY(telemetry::read_sum(half) == sum);
+        }
+        half.turn.store(before.turn.load() | static_cast<std::uint32_t>(move));
+        QVERIFY(telemetry::read_sum(half) == sum);
+        half.running_sum.store(after.running_sum.load());
+        QVERIFY(telemetry::read_sum(half) == sum);
+        half.turn.store(after.turn.load());
+        QVERIFY(telemetry::read_sum(half) == sum);
+    }
 }
 
 void TestInstruments::threads_beyond_the_lanes_share_one_and_lose_nothing() {
@@ -362,11 +488,11 @@ void TestInstruments::a_busy_instrument_spaces_its_samples_and_a_quiet_one_keeps
     const auto& head = cell_of(f, 0).head(detail::own_lane);
     for (int i = 0; i < 100'000; ++i)
         sizes.record(100);
-    QVERIFY(head.sample_spacing.load() > 0);
+    QVERIFY(head.sample_pace.load() > 0);
     QVERIFY(head.samples_taken.load() < 50'000);
     for (int i = 0; i < 16; ++i)
         f.telemetry.refresh();
-    QCOMPARE(head.sample_spacing.load(), 0u);
+    QCOMPARE(head.sample_pace.load(), 0u);
     sizes.record(4711);
     sizes.record(4712);
     const auto samples = telemetry::read_samples(detail::own_lane, cell_of(f, 0), telemetry::monotonic_ns());

@@ -116,6 +116,7 @@ void TestRetire::killed_workers_lose_at_most_the_update_in_flight() {
     Telemetry telemetry({.group = "test", .max_workers = 1, .instruments = 16, .distributions = 2});
     Counter letters(telemetry, "letters_total", "");
     Distribution sizes(telemetry, "letter_bytes", "", "bytes");
+    Duration naps(telemetry, "nap_seconds", "");
     SegmentView view(telemetry.segment().descriptor());
     tests::Totals ticks(view);
     struct alignas(64) Progress {
@@ -128,6 +129,7 @@ void TestRetire::killed_workers_lose_at_most_the_update_in_flight() {
         for (std::uint64_t i = 1;; ++i) {
             letters.add();
             sizes.record(value(i));
+            { const auto timer = naps.time(); }
             progress[thread].records.store(i);
         }
     };
@@ -174,9 +176,12 @@ void TestRetire::killed_workers_lose_at_most_the_update_in_flight() {
         QVERIFY(recorded.count() >= done && recorded.count() <= most);
         QVERIFY(recorded.sum() >= static_cast<double>(sum_of_done));
         QVERIFY(recorded.sum() <= static_cast<double>(sum_of_done + sum_in_flight));
+        const std::uint64_t slept = read->distribution("nap_seconds").count();
+        QVERIFY(slept >= done && slept <= most);
     }
     QCOMPARE(ticks.counter("letters_total"), totals.counter("letters_total"));
-    QCOMPARE(ticks.distribution("letter_bytes").count(), totals.distribution("letter_bytes").count());
+    for (const char* name : {"letter_bytes", "nap_seconds"})
+        QCOMPARE(ticks.distribution(name).count(), totals.distribution(name).count());
     munmap(progress, 4096);
 }
 

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "agent/telemetry/retire.hpp"
+#include "agent/telemetry/running_sum.hpp"
 #include "agent/telemetry/verify.hpp"
 #include "tests/agent/telemetry/recorded_segment.hpp"
 
@@ -48,8 +49,8 @@ void TestVerify::a_segment_in_use_has_no_violation() {
 void TestVerify::a_record_cut_off_by_death_is_no_violation() {
     RecordedSegment segment;
     detail::DistributionHead& head = head_of(segment.segment(), 2, 3);
-    detail::add_alone(head.sum_low, 1'000'000'000);     // the sum comes first …
-    segment.segment().seat(2)->activity.sequence |= 1;  // … an activity is half-written …
+    detail::add_alone(head.running_sum, 1'000'000'000);  // the sum comes first …
+    segment.segment().seat(2)->activity.sequence |= 1;   // … an activity is half-written …
     EventRecord* ring =
         reinterpret_cast<EventRecord*>(segment.bytes() + segment.segment().geometry().group_ring_offset);
     ring[1].sequence = 3;  // … and so is an event
@@ -115,12 +116,13 @@ void TestVerify::each_violation_is_found_data() {
     row("has the sequence number", [](Segment& s) { s.seat(2)->ring_head = 1; });
     row("its minimum", [](Segment& s) { head_of(s, 2, 3).inverted_min = ~std::uint64_t{1'000'000'000}; });
     row("its carrying word is", [](Segment& s) { head_of(s, 2, 3).carrying = 7; });
-    row("its sum is less than", [](Segment& s) { head_of(s, 2, 3).sum_low = 3; });
+    row("its sum is less than", [](Segment& s) { store_sum(head_of(s, 2, 3), 3); });
     row("it has a sum, but counts nothing", [](Segment& s) {
         s.seat(1)->lanes_touched = 1;
-        head_of(s, 1, 3).sum_high = 1000;
+        head_of(s, 1, 3).base_high[0] = 1000;
     });
-    row("lies outside its extremes", [](Segment& s) { buckets_of(s, 2, 3).counts[1] = 1; });
+    row("a record waits for bucket 9000", [](Segment& s) { head_of(s, 2, 3).pending = 9000; });
+    row("lies outside its extremes", [](Segment& s) { buckets_of(s, 2, 3).counts[1] = 2 << 1; });
     row("its head knows of none", [](Segment& s) { buckets_of(s, 2, 3).carries[4000] = 1; });
     row("seat 1's lane 2: no thread has had it", [](Segment& s) { *s.lane(1, 2) = std::byte{1}; });
     row("it uses lanes beyond its 3", [](Segment& s) { s.seat(2)->lanes_claimed = 8; });
