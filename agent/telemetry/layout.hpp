@@ -1,4 +1,4 @@
-// The segment's layout, version 3: what lies where in the shared memory. This header is the definition.
+// The segment's layout, version 4: what lies where in the shared memory. This header is the definition.
 //
 //     Header                one page: magic, version, geometry, identity; then the counters of what is taken
 //     DirectoryEntry[ ]     append-only descriptors; an instrument has the same cells in every lane
@@ -32,7 +32,7 @@
 namespace signalbox::telemetry {
 
 inline constexpr char kMagic[8] = {'S', 'I', 'G', 'N', 'L', 'B', 'O', 'X'};
-inline constexpr std::uint32_t kLayoutVersion = 3;
+inline constexpr std::uint32_t kLayoutVersion = 4;
 inline constexpr std::size_t kPage = 4096;
 
 inline constexpr std::uint32_t kMaxSlots = 1000;
