@@ -63,12 +63,10 @@ HeavyHitters::HeavyHitters(Telemetry& telemetry, std::string_view name, std::str
     table_offset_ = cell.block_offset;
 }
 
-void HeavyHitters::add(std::string_view key, std::uint64_t amount) noexcept {
+void HeavyHitters::add_elsewhere(std::string_view key, std::uint64_t amount) noexcept {
     const detail::LanePlace place = detail::lane_place();
     if (!place.base) return;
-    auto& used = *reinterpret_cast<detail::Word*>(place.base + used_offset_);
-    if (used.load(std::memory_order_relaxed) == 0) [[unlikely]]
-        used.store(1, std::memory_order_release);
+    reinterpret_cast<detail::Word*>(place.base + used_offset_)->store(1, std::memory_order_release);
     auto& table = *reinterpret_cast<sketch::SpaceSavingTable*>(place.base + table_offset_);
     if (place.alone)
         sketch::add(table, key, amount);

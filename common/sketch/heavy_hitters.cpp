@@ -12,73 +12,67 @@ using Table = SpaceSavingTable;
 constexpr auto relaxed = std::memory_order_relaxed;
 constexpr auto acquire = std::memory_order_acquire;
 
-/// How often a set that changes under the reader is read again. A replacement takes some 15 ns, and a set sees
-/// few in a microsecond, so that more than a few times means a writer that died or stopped in the middle, or
-/// keys that crowd into one set.
+/// How often a set in which a counter changes hands under the reader is read again. Few do in a second.
 constexpr int kAttempts = 50;
 
 struct Counter {
-    std::uint64_t tag;
+    std::uint64_t tag;  ///< 0: it has no key, or changed hands
     std::uint64_t count;
     std::uint64_t error;
     std::array<char, Table::kKeyBytes> key;
-    bool changing;  ///< it was changing hands; of the rest only `count` means something
+    bool mixed;  ///< perhaps of the key's counter now and of that which it had before
 
-    bool has_key(std::size_t set) const {
-        if (changing || count == 0 || !is_tag(tag) || set_of(tag) != set) return false;
+    bool makes_sense(std::size_t set) const {
+        if (mixed || !is_tag(tag) || set_of(tag) != set) return false;
         return is_truncated(tag) || key_tag({key.data(), stored_bytes(tag)}) == tag;
     }
 };
 
 struct SetCopy {
     std::array<Counter, Table::kWays> counters;
-    bool replaced;  ///< a counter changed hands meanwhile
+    std::uint64_t most_unlisted;
 };
 
 /// Each load is an acquire, so that none is done before those ahead of it: put() in space_saving.cpp says
 /// what that is good for.
-Counter copy_counter(const Table::Set& set, const Table::Word& version, std::size_t way) {
+Counter copy_counter(const Table::Set& set, std::size_t way) {
     Counter counter;
-    const std::uint64_t before = version.load(acquire) >> 1;
-    counter.tag = set.owners[way].tag.load(acquire);
+    const std::uint64_t before = set.version.load(acquire) >> 1;
+    counter.tag = set.tags[way].load(acquire);
     counter.error = set.owners[way].error.load(acquire);
     for (std::size_t i = 0; i < std::size(set.owners[way].key); ++i) {
         const std::uint64_t word = set.owners[way].key[i].load(acquire);
         std::memcpy(counter.key.data() + i * sizeof(word), &word, sizeof(word));
     }
-    counter.count = set.counts[way].load(acquire);
-    const bool same_key =
-        set.owners[way].tag.load(acquire) == counter.tag && version.load(acquire) >> 1 == before;
-    counter.changing = !same_key || (counter.tag == 0 && counter.count > 0);
+    counter.count = set.weights[way].load(acquire);
+    if (set.tags[way].load(acquire) != counter.tag) counter.tag = 0;
+    counter.mixed = set.version.load(acquire) >> 1 != before;
     return counter;
 }
 
-SetCopy copy_set(const Table& table, std::size_t index) {
-    const Table::Word& version = table.guides[index].version;
+/// No key that has no counter weighs more than its cell; one that lost its counter or got it meanwhile had
+/// none for a moment, and its cell, which only grows, is read after that. A key whose counter makes no sense
+/// may have it nevertheless.
+std::uint64_t most_unlisted(const Table& table, std::size_t set, const SetCopy& copy) {
+    std::uint64_t most = 0;
+    for (std::size_t cell = 0; cell < Table::kCells; ++cell)
+        most = std::max(most, table.sets[set].weights[Table::kWays + cell].load(relaxed));
+    for (const Counter& counter : copy.counters)
+        if (counter.tag != 0 && !counter.makes_sense(set)) most = std::max(most, counter.count);
+    return most;
+}
+
+SetCopy copy_set(const Table& table, std::size_t set) {
+    const Table::Word& version = table.sets[set].version;
     SetCopy copy;
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
         const std::uint64_t before = version.load(acquire) >> 1;
-        bool changing = false;
-        for (std::size_t way = 0; way < Table::kWays; ++way) {
-            copy.counters[way] = copy_counter(table.sets[index], version, way);
-            changing |= copy.counters[way].changing;
-        }
-        copy.replaced = version.load(acquire) >> 1 != before;
-        if (!changing && !copy.replaced) break;
+        for (std::size_t way = 0; way < Table::kWays; ++way)
+            copy.counters[way] = copy_counter(table.sets[set], way);
+        if (version.load(acquire) >> 1 == before) break;
     }
+    copy.most_unlisted = most_unlisted(table, set, copy);
     return copy;
-}
-
-/// A key that has no counter weighs at most the smallest count, and at most that of the counter it lost. The
-/// latter may be larger than others if it was lost while those had been read, or if it has no key now.
-std::uint64_t most_unlisted(const SetCopy& copy, std::size_t set) {
-    std::uint64_t least = UINT64_MAX;
-    std::uint64_t largest_lost = 0;
-    for (const Counter& counter : copy.counters) {
-        least = std::min(least, counter.count);
-        if (copy.replaced || !counter.has_key(set)) largest_lost = std::max(largest_lost, counter.count);
-    }
-    return std::max(least, largest_lost);
 }
 
 bool by_tag(const HeavyHitter& a, const HeavyHitter& b) {
@@ -111,26 +105,16 @@ void trim(HeavyHitters& hitters) {
     entries.erase(kept, entries.end());
 }
 
-/// One set's entries into its ways. What a key without an entry may weigh is read off the smallest count
-/// again; if that would say too little, a counter without a key says it.
-void store_set(std::vector<const HeavyHitter*> entries, std::uint64_t unlisted, Table& table,
-               std::size_t set) {
+void store_set(std::vector<const HeavyHitter*> entries, std::uint64_t unlisted, Table::Set& set) {
     std::sort(entries.begin(), entries.end(), [](auto* a, auto* b) { return heavier(*a, *b); });
-    if (entries.size() > Table::kWays) {
-        unlisted = std::max(unlisted, entries[Table::kWays]->count);
-        entries.resize(Table::kWays);
-    }
-    const bool full = entries.size() == Table::kWays;
-    const bool needs_keyless = unlisted > (full ? entries.back()->count : 0);
-    if (full && needs_keyless) entries.pop_back();
+    if (entries.size() > Table::kWays) unlisted = std::max(unlisted, entries[Table::kWays]->count);
+    for (std::size_t cell = 0; cell < Table::kCells; ++cell)
+        set.weights[Table::kWays + cell].store(unlisted, relaxed);
+    set.limit.store(unlisted, relaxed);
+    set.added.store(0, relaxed);
     for (std::size_t way = 0; way < Table::kWays; ++way) {
-        if (way < entries.size()) {
-            const HeavyHitter& one = *entries[way];
-            detail::put(table, set, way, one.tag, one.key, one.count, one.error);
-        } else {
-            const bool keyless = needs_keyless && way == entries.size();
-            detail::put(table, set, way, 0, {}, keyless ? unlisted : 0, 0);
-        }
+        const HeavyHitter& one = way < entries.size() ? *entries[way] : HeavyHitter();
+        detail::put(set, way, one.tag, one.key, one.count, one.error);
     }
 }
 
@@ -139,17 +123,16 @@ void store_set(std::vector<const HeavyHitter*> entries, std::uint64_t unlisted, 
 HeavyHitters read(const SpaceSavingTable& table) {
     HeavyHitters seen;
     seen.missed = table.missed.load(relaxed);
-    seen.total = table.uncounted.load(relaxed);
+    seen.total = table.stored.load(relaxed);
     for (std::size_t set = 0; set < Table::kSets; ++set) {
+        seen.total += table.sets[set].added.load(relaxed);
         const SetCopy copy = copy_set(table, set);
+        seen.unlisted[set] = copy.most_unlisted;
         const auto first = static_cast<std::ptrdiff_t>(seen.entries.size());
-        for (const Counter& counter : copy.counters) {
-            seen.total += counter.count;
-            if (counter.has_key(set))
+        for (const Counter& counter : copy.counters)
+            if (counter.makes_sense(set))
                 seen.entries.push_back({std::string(counter.key.data(), stored_bytes(counter.tag)),
                                         counter.tag, counter.count, counter.error});
-        }
-        seen.unlisted[set] = most_unlisted(copy, set);
         std::sort(seen.entries.begin() + first, seen.entries.end(), by_tag);
     }
     return seen;
@@ -160,13 +143,8 @@ void store(const HeavyHitters& from, SpaceSavingTable& table) {
     for (const HeavyHitter& one : from.entries)
         entries[set_of(one.tag)].push_back(&one);
     for (std::size_t set = 0; set < Table::kSets; ++set)
-        store_set(std::move(entries[set]), from.unlisted[set], table, set);
-
-    std::uint64_t counted = 0;
-    for (const Table::Set& set : table.sets)
-        for (const Table::Word& count : set.counts)
-            counted += count.load(relaxed);
-    table.uncounted.store(from.total - counted, relaxed);
+        store_set(std::move(entries[set]), from.unlisted[set], table.sets[set]);
+    table.stored.store(from.total, relaxed);
     table.missed.store(from.missed, relaxed);
 }
 

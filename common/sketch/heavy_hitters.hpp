@@ -14,10 +14,13 @@
 // summaries" (TODS 38:4, 2013, section 3), set by set of the tables (space_saving.hpp): counts and errors
 // add; a key that only one side lists may have weighed up to `unlisted` on the other, which goes into its
 // count and its error; of a set's entries the kWays largest stay, and the largest that goes bounds what is
-// unlisted from then on. By induction over merges, with m = unlisted[s], the kept entries of set s satisfy
-// sum(count - m) <= load(s) - kWays * m. So m <= load(s) / kWays, with load(s) the weight of all keys of the
-// set in all the streams together: merging costs nothing of a single table's guarantee. (A set with a counter
-// that lost its key has a larger m, the count of that one.)
+// unlisted from then on. By induction over merges, with m = unlisted[s] and load(s) the weight of all keys of
+// set s in all the streams together, the kept entries of the set satisfy
+//
+//     sum of max(count - m, 0) <= load(s) - kWays * m
+//
+// which for a single table is (1) of space_saving.hpp. So m <= load(s) / kWays: merging costs nothing of a
+// single table's guarantee. (Where a counter was scribbled over, m is at least its count.)
 #pragma once
 
 #include <cstdint>
@@ -63,13 +66,12 @@ struct HeavyHitters {
 };
 
 /// What `table` holds, from any thread or process and at any time. What it says was true at some moment
-/// during the call, for each key at its own. A counter whose writer was killed while it changed hands, or
-/// whose bytes make no sense, gives no entry; its count still bounds what is unlisted. Takes 30 µs.
+/// during the call, for each key at its own. A counter whose writer was killed while it changed hands gives no
+/// entry; nor does one whose bytes make no sense, but its count still bounds what is unlisted. Takes 30 µs.
 HeavyHitters read(const SpaceSavingTable& table);
 
-/// Makes `table` hold what `from` says, for whoever may add() to it: read() then gives the same entries and
-/// total, and bounds as good but for a set that had a counter without a key. Readers at work see a set's
-/// counters change one by one.
+/// Makes `table` hold what `from` says, for whoever may add() to it: read() then gives the same. Readers at
+/// work see a set's counters change one by one.
 void store(const HeavyHitters& from, SpaceSavingTable& table);
 
 }  // namespace signalbox::sketch
