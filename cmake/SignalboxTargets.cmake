@@ -82,9 +82,12 @@ function(signalbox_test name)
     if(NOT arg_TIMEOUT)
         set(arg_TIMEOUT 120)
     endif()
-    set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}"
-        ENVIRONMENT
-        "QT_QPA_PLATFORM=offscreen;XDG_RUNTIME_DIR=${CMAKE_BINARY_DIR}/runtime;SIGNALBOX_BIN_DIR=${CMAKE_BINARY_DIR}/bin")
+    set(environment QT_QPA_PLATFORM=offscreen XDG_RUNTIME_DIR=${CMAKE_BINARY_DIR}/runtime SIGNALBOX_BIN_DIR=${CMAKE_BINARY_DIR}/bin)
+    if(SIGNALBOX_SANITIZE MATCHES thread)
+        # Qt Test's watchdog is a thread, so that what a test forks has been forked from several; it may start its own.
+        list(APPEND environment "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/tsan.supp die_after_fork=0")
+    endif()
+    set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}" ENVIRONMENT "${environment}")
 endfunction()
 
 # signalbox_program(NAME SOURCES...): an executable in build/PRESET/bin.
