@@ -72,7 +72,8 @@ function(signalbox_precompiled_asio target)
 endfunction()
 
 # signalbox_test(NAME SOURCES... LIBRARIES ...): a QtTest program `test_NAME`, run by CTest as NAME.
-# QT_QPA_PLATFORM is offscreen and XDG_RUNTIME_DIR in the build; a test that hangs is ended after TIMEOUT seconds (120).
+# QT_QPA_PLATFORM is offscreen and XDG_RUNTIME_DIR in the build; a test that hangs is ended after TIMEOUT seconds (120),
+# three times that under sanitizers.
 function(signalbox_test name)
     cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LIBRARIES;LABELS" ${ARGN})
     add_executable(test_${name} ${arg_SOURCES})
@@ -82,9 +83,17 @@ function(signalbox_test name)
     if(NOT arg_TIMEOUT)
         set(arg_TIMEOUT 120)
     endif()
-    set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}"
-        ENVIRONMENT
-        "QT_QPA_PLATFORM=offscreen;XDG_RUNTIME_DIR=${CMAKE_BINARY_DIR}/runtime;SIGNALBOX_BIN_DIR=${CMAKE_BINARY_DIR}/bin")
+    if(SIGNALBOX_SANITIZE)
+        # Above all fork is slow then: its shadow memory is copied, too.
+        math(EXPR arg_TIMEOUT "3 * ${arg_TIMEOUT}")
+    endif()
+    set(environment QT_QPA_PLATFORM=offscreen XDG_RUNTIME_DIR=${CMAKE_BINARY_DIR}/runtime SIGNALBOX_BIN_DIR=${CMAKE_BINARY_DIR}/bin)
+    if(SIGNALBOX_SANITIZE MATCHES thread)
+        # Qt Test's watchdog is a thread, so that what a test forks has been forked from several; it may start its own.
+        # A child that ends with _exit does not care for reports: a race must end it, so that its test fails.
+        list(APPEND environment "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/tsan.supp die_after_fork=0 halt_on_error=1")
+    endif()
+    set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}" ENVIRONMENT "${environment}")
 endfunction()
 
 # signalbox_program(NAME SOURCES...): an executable in build/PRESET/bin.

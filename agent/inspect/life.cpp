@@ -11,8 +11,9 @@
 #include <cstdio>
 #include <fstream>
 #include <optional>
-#include <sstream>
 #include <string>
+
+#include "agent/telemetry/process_status.hpp"
 
 namespace signalbox::inspect {
 namespace {
@@ -41,17 +42,9 @@ std::optional<bool> maps_file(std::uint32_t pid, std::uint64_t device, std::uint
 
 /// When the process was started, in nanoseconds since the boot; 0: there is none.
 std::uint64_t start_time(std::uint32_t pid) {
-    std::ifstream file(fmt::format("/proc/{}/stat", pid));
-    std::string text;
-    std::getline(file, text);
-    // The name in brackets may hold anything; what is counted comes after the last one. starttime is field 22.
-    std::istringstream fields(text.substr(text.rfind(')') + 1));
-    std::string field;
-    for (int i = 3; i <= 22 && fields >> field; ++i) {
-    }
-    if (!fields) return 0;
-    const auto ticks = static_cast<std::uint64_t>(std::atoll(field.c_str()));
-    return ticks * (1'000'000'000u / static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK)));
+    const auto status = telemetry::process_status(static_cast<pid_t>(pid));
+    if (!status) return 0;
+    return status->start_ticks * (1'000'000'000u / static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK)));
 }
 
 }  // namespace

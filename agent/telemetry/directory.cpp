@@ -6,11 +6,11 @@
 #include <cmath>
 #include <cstddef>
 #include <cstring>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
 #include "agent/telemetry/registration.hpp"
-#include "agent/telemetry/seat.hpp"
 #include "common/sketch/space_saving.hpp"
 #include "common/sketch/ultra_log_log_registers.hpp"
 #include "common/wire/utf8.hpp"
@@ -149,6 +149,26 @@ std::string_view kind_name(std::uint32_t kind) {
     return "something else";
 }
 
+void describe(DirectoryEntry& entry, const Descriptor& descriptor, std::string_view labels) {
+    fill(entry.name, descriptor.name, "name", descriptor.name);
+    fill(entry.unit, descriptor.unit, "unit", descriptor.name);
+    fill(entry.help, descriptor.help, "help", descriptor.name);
+    fill(entry.labels, labels, "label set", descriptor.name);
+    fill(entry.defined_at, place_of(descriptor.defined_at), "place", descriptor.name);
+    entry.kind = static_cast<std::uint32_t>(descriptor.kind);
+    entry.aggregation = static_cast<std::uint32_t>(descriptor.aggregation);
+    entry.ticks_per_unit = descriptor.ticks_per_unit;
+    entry.shape = static_cast<std::uint32_t>(descriptor.shape);
+}
+
+void place(DirectoryEntry& entry, const InstrumentCell& cell) {
+    entry.head_offset = cell.head_offset;
+    entry.buckets_offset = cell.buckets_offset;
+    entry.samples_offset = cell.samples_offset;
+    entry.block_offset = cell.block_offset;
+    entry.precision = cell.precision;
+}
+
 InstrumentCell cell_of(const DirectoryEntry& entry) {
     return {{entry.head_offset, entry.buckets_offset, 1 / entry.ticks_per_unit, entry.samples_offset,
              entry.shape == static_cast<std::uint32_t>(DistributionShape::two_sided)},
@@ -172,35 +192,23 @@ InstrumentCell register_instrument(Segment& segment, const Descriptor& descripto
             fmt::format("counter '{0}': a counter's name ends in _total; try '{0}_total'", descriptor.name));
     const std::string labels = flatten(descriptor.labels, descriptor.name);
 
+    std::optional<InstrumentCell> cell;  // taken once, even if the claim on the entry is lost
     for (std::uint32_t i = 0; i < segment.geometry().directory_capacity; ++i) {
         DirectoryEntry& entry = segment.entry(i);
-        const Place place = claim_or_wait(entry.state);
-        if (place == Place::ours) {
+        if (Claim claim(entry.state); claim) {
             try {
-                fill(entry.name, descriptor.name, "name", descriptor.name);
-                fill(entry.unit, descriptor.unit, "unit", descriptor.name);
-                fill(entry.help, descriptor.help, "help", descriptor.name);
-                fill(entry.labels, labels, "label set", descriptor.name);
-                fill(entry.defined_at, place_of(descriptor.defined_at), "place", descriptor.name);
-                const InstrumentCell cell = take_cells(segment, descriptor);
-                entry.kind = static_cast<std::uint32_t>(descriptor.kind);
-                entry.aggregation = static_cast<std::uint32_t>(descriptor.aggregation);
-                entry.head_offset = cell.head_offset;
-                entry.buckets_offset = cell.buckets_offset;
-                entry.samples_offset = cell.samples_offset;
-                entry.block_offset = cell.block_offset;
-                entry.precision = cell.precision;
-                entry.ticks_per_unit = descriptor.ticks_per_unit;
-                entry.shape = static_cast<std::uint32_t>(descriptor.shape);
-                entry.state.store(static_cast<std::uint32_t>(EntryState::ready), std::memory_order_release);
-                return cell;
+                describe(entry, descriptor, labels);
+                if (!cell) cell = take_cells(segment, descriptor);
             } catch (...) {
-                std::memset(entry.name, 0, sizeof entry - offsetof(DirectoryEntry, name));
-                entry.state.store(static_cast<std::uint32_t>(EntryState::vacant), std::memory_order_release);
+                std::memset(&entry.kind, 0, sizeof entry - offsetof(DirectoryEntry, kind));
+                claim.give_back();
                 throw;
             }
+            place(entry, *cell);
+            if (claim.publish()) return *cell;
+            continue;
         }
-        if (place == Place::given_up || field(entry.name) != descriptor.name) continue;
+        if (state_of(entry.state) != EntryState::ready || field(entry.name) != descriptor.name) continue;
         if (entry.kind != static_cast<std::uint32_t>(descriptor.kind))
             refuse(descriptor, entry, kind_name(entry.kind));
         if (entry.aggregation != static_cast<std::uint32_t>(descriptor.aggregation))
@@ -222,8 +230,7 @@ InstrumentCell register_instrument(Segment& segment, const Descriptor& descripto
 
 std::optional<CheckedEntry> check_entry(const DirectoryEntry& shared, std::uint32_t index,
                                         const Geometry& g) {
-    if (shared.state.load(std::memory_order_acquire) != static_cast<std::uint32_t>(EntryState::ready))
-        return {};
+    if (state_of(shared.state) != EntryState::ready) return {};
     // What is checked must be what is used, whoever scribbles over the entry meanwhile.
     alignas(DirectoryEntry) std::byte copy[sizeof(DirectoryEntry)];
     std::memcpy(copy, static_cast<const void*>(&shared), sizeof copy);

@@ -1,4 +1,4 @@
-// The segment's layout, version 4: what lies where in the shared memory. This header is the definition.
+// The segment's layout, version 5: what lies where in the shared memory. This header is the definition.
 //
 //     Header                one page: magic, version, geometry, identity; then the counters of what is taken
 //     DirectoryEntry[ ]     append-only descriptors; an instrument has the same cells in every lane
@@ -32,7 +32,7 @@
 namespace signalbox::telemetry {
 
 inline constexpr char kMagic[8] = {'S', 'I', 'G', 'N', 'L', 'B', 'O', 'X'};
-inline constexpr std::uint32_t kLayoutVersion = 4;
+inline constexpr std::uint32_t kLayoutVersion = 5;
 inline constexpr std::size_t kPage = 4096;
 
 inline constexpr std::uint32_t kMaxSlots = 1000;
@@ -105,7 +105,23 @@ struct Header {
 };
 static_assert(sizeof(Header) <= kPage);
 
-enum class EntryState : std::uint32_t { vacant = 0, claimed = 1, ready = 2 };
+/// What becomes of an entry of an append-only table: vacant → claimed → ready. Or back to vacant, when there is no
+/// room for what it describes. Or abandoned, for good, when others found its claimant dead or stuck.
+enum class EntryState : std::uint32_t {
+    vacant = 0,
+    claimed = 1,
+    ready = 2,
+    abandoned = 3,
+    damaged = 4,  ///< never stored: what is there is none of these
+};
+
+/// The low two bits of an entry's first word are its state. While it is claimed, the others say by whom (see
+/// registration.hpp); else they are 0.
+inline EntryState state_of(const AtomicWord& first_word) {
+    const std::uint64_t word = first_word.load(std::memory_order_acquire);
+    const auto state = static_cast<EntryState>(word & 3);
+    return word <= 3 || state == EntryState::claimed ? state : EntryState::damaged;
+}
 
 /// What belongs to a distribution beside its head, samples and buckets.
 enum class DistributionShape : std::uint32_t {
@@ -114,10 +130,9 @@ enum class DistributionShape : std::uint32_t {
     interval = 2,   ///< a word behind the head: the process' last tick (in the first lane)
 };
 
-/// An instrument. Written once by the process that claimed it; entries that stay `claimed` belong to a dead
-/// claimant.
+/// An instrument. Written once by the process that claimed it, read only when `ready`.
 struct DirectoryEntry {
-    AtomicHalf state;
+    AtomicWord state;              ///< EntryState and claimant
     std::uint32_t kind;            ///< wire::InstrumentKind
     std::uint32_t aggregation;     ///< wire::Aggregation
     std::uint32_t head_offset;     ///< within a lane: a word, or a DistributionHead
@@ -241,10 +256,9 @@ enum class SettingKind : std::uint32_t {
 inline constexpr std::size_t kSettingTextBytes = 320;
 inline constexpr std::size_t kSettingOriginBytes = 96;
 
-/// A fact, a setting or a tunable. The first block is written once by the process that claimed the entry. The
-/// rest belongs to the arbiter from then on; `sequence` is odd while it writes.
-struct SettingEntry {
-    AtomicHalf state;    ///< EntryState
+/// What a fact, a setting or a tunable is. Written once by the process that claimed the entry.
+struct SettingDefinition {
+    AtomicWord state;    ///< EntryState and claimant
     std::uint32_t kind;  ///< SettingKind
     std::uint32_t type;  ///< detail::SettingType
     std::uint32_t role;  ///< Role, of a tunable
@@ -255,7 +269,10 @@ struct SettingEntry {
     char unit[16];
     char help[136];
     char defined_at[48];  ///< "file.cpp:12"
+};
 
+/// A fact, a setting or a tunable with its value, which belongs to the arbiter; `sequence` is odd while it writes.
+struct SettingEntry : SettingDefinition {
     alignas(64) AtomicWord word;  ///< a tunable's value; all that Tunable::get() reads
     AtomicWord version;           ///< changes so far
     AtomicHalf sequence;

@@ -18,6 +18,7 @@
 #include <string_view>
 
 #include "agent/telemetry/build_id.hpp"
+#include "agent/telemetry/process_status.hpp"
 #include "agent/telemetry/redaction.hpp"
 
 extern char** environ;
@@ -89,15 +90,11 @@ std::string limit(__rlimit_resource_t resource) {
     return fmt::format("{} (at most {})", number(limits.rlim_cur), number(limits.rlim_max));
 }
 
-/// From the 22nd field of /proc/self/stat, clock ticks since boot; the second may hold spaces and parentheses.
 std::string started() {
-    const std::string status = contents("/proc/self/stat");
-    std::istringstream fields(status.substr(std::min(status.rfind(')') + 1, status.size())));
-    std::string field;
-    for (int i = 3; i <= 22; ++i)
-        fields >> field;
-    if (!fields) return {};
-    const double seconds = std::strtod(field.c_str(), nullptr) / static_cast<double>(::sysconf(_SC_CLK_TCK));
+    const auto status = process_status(::getpid());
+    if (!status) return {};
+    const double seconds =
+        static_cast<double>(status->start_ticks) / static_cast<double>(::sysconf(_SC_CLK_TCK));
     timespec since_boot{};
     ::clock_gettime(CLOCK_BOOTTIME, &since_boot);
     const double age = static_cast<double>(since_boot.tv_sec) - seconds;

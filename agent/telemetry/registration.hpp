@@ -2,16 +2,15 @@
 #pragma once
 
 #include <fmt/format.h>
-#include <sched.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <source_location>
 #include <string>
 #include <string_view>
 
 #include "agent/telemetry/layout.hpp"
-#include "agent/telemetry/seat.hpp"
 
 namespace signalbox::telemetry {
 
@@ -21,26 +20,42 @@ std::string_view field(const char (&text)[N]) {
     return {text, ::strnlen(text, N)};
 }
 
-/// Whose an entry is, for who wants to register: given_up means a claimant that died.
-enum class Place { ours, others, given_up };
+/// A claim on an entry, so that one process writes it. It names its claimant:
+///
+///     Claim claim(entry.state);
+///     if (claim) {                            // the entry was vacant and is ours
+///         entry.kind = …;
+///         if (claim.publish()) return entry;  // else others went on without us: try the next entry
+///     }
+///
+/// Any thread of any process of the group; pids must mean the same to all of them.
+class Claim {
+public:
+    /// Claims the entry if it is vacant. While another one writes it, waits until it is ready, or vacant again:
+    /// going on to the next entry would leave a hole, where readers take the table to end. One whose claimant is
+    /// dead, or has not come to an end for 100 ms (it was stopped there), is abandoned: nobody waits for it again.
+    explicit Claim(AtomicWord& state);
 
-/// Claims the entry if it is vacant. While another one writes it, waits until it is ready, or vacant again for
-/// lack of room: going on to the next one would leave a hole, where readers take the directory to end. Does
-/// not wait for one who died there.
-inline Place claim_or_wait(AtomicHalf& place) {
-    constexpr auto vacant = static_cast<std::uint32_t>(EntryState::vacant);
-    constexpr auto claimed = static_cast<std::uint32_t>(EntryState::claimed);
-    std::uint64_t deadline = 0;
-    for (;;) {
-        std::uint32_t state = place.load(std::memory_order_acquire);
-        if (state == vacant && place.compare_exchange_strong(state, claimed)) return Place::ours;
-        if (state != claimed) return Place::others;
-        const std::uint64_t now = monotonic_ns();
-        if (deadline == 0) deadline = now + 100'000'000;
-        if (now > deadline) return Place::given_up;
-        sched_yield();
-    }
-}
+    /// Ours to write.
+    explicit operator bool() const { return word_ != 0; }
+
+    /// The entry is complete. False: we took so long that it was abandoned, and what was written is lost.
+    bool publish() { return leave(EntryState::ready); }
+    /// The entry is vacant again; it must be zeroed but for its state.
+    void give_back() { leave(EntryState::vacant); }
+
+    /// The word of an entry that this process claims.
+    static std::uint64_t of_this_process();
+    /// The process that claimed it has ended, even if another one has its pid by now. False if that cannot be found
+    /// out.
+    static bool is_of_a_dead_process(std::uint64_t word);
+
+private:
+    bool leave(EntryState state);
+
+    AtomicWord& state_;
+    std::uint64_t word_ = 0;
+};
 
 /// "file.cpp:12", or the end of it, in fewer than `room` bytes.
 inline std::string place_of(const std::source_location& location, std::size_t room) {

@@ -12,8 +12,7 @@ void fold_lane(Segment& segment, const std::byte* from, std::byte* into) {
     const Geometry& g = segment.geometry();
     for (std::uint32_t i = 0; i < g.directory_capacity; ++i) {
         const DirectoryEntry& entry = segment.entry(i);
-        if (entry.state.load(std::memory_order_acquire) == static_cast<std::uint32_t>(EntryState::vacant))
-            break;
+        if (state_of(entry.state) == EntryState::vacant) break;
         const auto checked = check_entry(entry, i, g);
         if (!checked) continue;
         const std::uint32_t head = checked->cell.head_offset;
@@ -60,8 +59,7 @@ void fold_registers(Segment& segment, unsigned seat) {
     const Geometry& g = segment.geometry();
     for (std::uint32_t i = 0; i < g.directory_capacity; ++i) {
         const DirectoryEntry& entry = segment.entry(i);
-        if (entry.state.load(std::memory_order_acquire) == static_cast<std::uint32_t>(EntryState::vacant))
-            break;
+        if (state_of(entry.state) == EntryState::vacant) break;
         const auto checked = check_entry(entry, i, g);
         if (!checked || checked->instrument.kind != wire::InstrumentKind::distinct) continue;
         const std::uint32_t block = checked->cell.block_offset;

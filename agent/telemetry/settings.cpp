@@ -109,7 +109,6 @@ void write_new(SettingEntry& entry, const SettingDescription& d, std::string_vie
     std::memcpy(entry.defined_at, place.data(), place.size());
     store_text(entry, d.text, d.origin);
     entry.word.store(d.word, relaxed);
-    entry.state.store(static_cast<std::uint32_t>(EntryState::ready), std::memory_order_release);
 }
 
 void take_again(Segment& segment, SettingEntry& entry, const SettingDescription& d, std::string_view place) {
@@ -142,12 +141,12 @@ SettingEntry& register_setting(Segment& segment, const SettingDescription& d) {
     const std::string place = place_of(d.defined_at, sizeof(SettingEntry::defined_at));
     for (std::uint32_t i = 0; i < segment.geometry().settings_capacity; ++i) {
         SettingEntry& entry = segment.setting(i);
-        const Place owner = claim_or_wait(entry.state);
-        if (owner == Place::ours) {
+        if (Claim claim(entry.state); claim) {
             write_new(entry, d, place);
-            return entry;
+            if (claim.publish()) return entry;
+            continue;
         }
-        if (owner == Place::given_up || field(entry.name) != d.name) continue;
+        if (state_of(entry.state) != EntryState::ready || field(entry.name) != d.name) continue;
         take_again(segment, entry, d, place);
         return entry;
     }
@@ -158,12 +157,11 @@ SettingEntry& register_setting(Segment& segment, const SettingDescription& d) {
 }
 
 std::optional<Setting> read_setting(const SettingEntry& shared, std::uint32_t index) {
-    if (shared.state.load(std::memory_order_acquire) != static_cast<std::uint32_t>(EntryState::ready))
-        return {};
+    if (state_of(shared.state) != EntryState::ready) return {};
     // What is checked must be what is used, whoever scribbles over the entry meanwhile.
-    alignas(SettingEntry) std::byte copy[offsetof(SettingEntry, word)];
+    alignas(SettingDefinition) std::byte copy[sizeof(SettingDefinition)];
     std::memcpy(copy, static_cast<const void*>(&shared), sizeof copy);
-    const SettingEntry& entry = *reinterpret_cast<const SettingEntry*>(copy);
+    const auto& entry = *reinterpret_cast<const SettingDefinition*>(copy);
     if (entry.kind < 1 || entry.kind > 3 || entry.type < 1 || entry.type > 6 || entry.role < 1 ||
         entry.role > 2)
         return {};
@@ -236,9 +234,9 @@ Change change_tunable(Segment& segment, std::uint32_t index, SettingType type, s
 void note_setting(Segment& segment, std::string_view name, std::string_view text, std::string_view origin) {
     for (std::uint32_t i = 0; i < segment.geometry().settings_capacity; ++i) {
         SettingEntry& entry = segment.setting(i);
-        const std::uint32_t state = entry.state.load(std::memory_order_acquire);
-        if (state == static_cast<std::uint32_t>(EntryState::vacant)) return;
-        if (state == static_cast<std::uint32_t>(EntryState::ready) && field(entry.name) == name &&
+        const EntryState state = state_of(entry.state);
+        if (state == EntryState::vacant) return;
+        if (state == EntryState::ready && field(entry.name) == name &&
             entry.kind == static_cast<std::uint32_t>(SettingKind::setting))
             return rewrite(entry, 0, text, origin);
     }

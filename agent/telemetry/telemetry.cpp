@@ -81,9 +81,9 @@ void Telemetry::refresh() {
     const std::uint64_t now = telemetry::monotonic_ns();
     for (unsigned i = 0; i < segment_->geometry().directory_capacity; ++i) {
         const telemetry::DirectoryEntry& entry = segment_->entry(i);
-        const std::uint32_t state = entry.state.load(std::memory_order_acquire);
-        if (state == static_cast<std::uint32_t>(telemetry::EntryState::vacant)) break;
-        if (state != static_cast<std::uint32_t>(telemetry::EntryState::ready)) continue;
+        const telemetry::EntryState state = telemetry::state_of(entry.state);
+        if (state == telemetry::EntryState::vacant) break;
+        if (state != telemetry::EntryState::ready) continue;
         if (entry.kind == static_cast<std::uint32_t>(wire::InstrumentKind::distribution))
             detail::keep_more_samples(entry.head_offset);
         if (entry.kind == static_cast<std::uint32_t>(wire::InstrumentKind::distinct))

@@ -135,13 +135,12 @@ void verify_settings(const SegmentView& view, Violations& violations) {
     bool ended = false;
     for (std::uint32_t i = 0; i < view.geometry().settings_capacity; ++i) {
         const SettingEntry& entry = view.setting_entry(i);
-        const std::uint32_t state = entry.state.load(std::memory_order_acquire);
+        const EntryState state = state_of(entry.state);
         const auto say = [&](const char* what) { violations.add(fmt::format("setting {}: {}", i, what)); };
-        if (state == static_cast<std::uint32_t>(EntryState::vacant)) ended = true;
-        if (ended && state != static_cast<std::uint32_t>(EntryState::vacant))
-            say("it is taken behind a vacant one");
-        if (state > static_cast<std::uint32_t>(EntryState::ready)) say("its state is none");
-        if (state != static_cast<std::uint32_t>(EntryState::ready)) continue;
+        if (state == EntryState::vacant) ended = true;
+        if (ended && state != EntryState::vacant) say("it is taken behind a vacant one");
+        if (state == EntryState::damaged) say("its state is none");
+        if (state != EntryState::ready) continue;
         const auto setting = read_setting(entry, i);
         if (!setting) {
             say("its name, kind, type, role or range makes no sense");

@@ -303,21 +303,20 @@ std::optional<CheckedEntry> SegmentView::entry(std::uint32_t index) const {
 
 bool SegmentView::entry_is_vacant(std::uint32_t index) const {
     if (index >= geometry_.directory_capacity) return true;
-    return raw_entry(index)->state.load(std::memory_order_acquire) ==
-           static_cast<std::uint32_t>(EntryState::vacant);
+    return state_of(raw_entry(index)->state) == EntryState::vacant;
 }
 
 bool SegmentView::entry_is_settled(std::uint32_t index) const {
-    return !entry_is_vacant(index) && raw_entry(index)->state.load(std::memory_order_acquire) !=
-                                          static_cast<std::uint32_t>(EntryState::claimed);
+    if (index >= geometry_.directory_capacity) return false;
+    const EntryState state = state_of(raw_entry(index)->state);
+    return state == EntryState::ready || state == EntryState::damaged;
 }
 
 std::vector<Setting> SegmentView::settings() const {
     std::vector<Setting> settings;
     for (std::uint32_t i = 0; i < geometry_.settings_capacity; ++i) {
         const SettingEntry& entry = setting_entry(i);
-        if (entry.state.load(std::memory_order_acquire) == static_cast<std::uint32_t>(EntryState::vacant))
-            break;
+        if (state_of(entry.state) == EntryState::vacant) break;
         if (auto setting = read_setting(entry, i)) settings.push_back(*std::move(setting));
     }
     return settings;

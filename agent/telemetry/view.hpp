@@ -96,7 +96,7 @@ public:
     std::optional<CheckedEntry> entry(std::uint32_t index) const;
     /// Nobody has claimed it, or there is no such entry: the directory ends here.
     bool entry_is_vacant(std::uint32_t index) const;
-    /// Its claimant says that it is complete.
+    /// Its claimant says that it is complete (or it is damaged), so that it must make sense.
     bool entry_is_settled(std::uint32_t index) const;
 
     /// Facts, settings and tunables in the order of their registration; damaged entries are left out.

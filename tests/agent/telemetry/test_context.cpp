@@ -1,4 +1,5 @@
 // Facts, settings and tunables: told, read back, changed, and not believed when damaged.
+#include <signal.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include <cstring>
 #include <random>
 
+#include "agent/telemetry/registration.hpp"
 #include "agent/telemetry/settings.hpp"
 #include "agent/telemetry/view.hpp"
 #include "signalbox/context.hpp"
@@ -347,8 +349,15 @@ void TestContext::workers_register_the_same_without_changing_it() {
 void TestContext::a_dead_claimant_blocks_nobody() {
     Fixture f;
     f.context.fact("before", "1");
-    f.telemetry.segment().setting(1).state.store(static_cast<std::uint32_t>(EntryState::claimed));
+    const pid_t child = fork();
+    if (child == 0) {
+        Claim claim(f.telemetry.segment().setting(1).state);
+        raise(SIGKILL);
+    }
+    waitpid(child, nullptr, 0);
+    QCOMPARE(state_of(f.telemetry.segment().setting(1).state), EntryState::claimed);
     f.context.fact("after", "2");
+    QCOMPARE(state_of(f.telemetry.segment().setting(1).state), EntryState::abandoned);
     QCOMPARE(f.view.settings().size(), 2u);
     QCOMPARE(f.value("after"), std::string("2"));
 }

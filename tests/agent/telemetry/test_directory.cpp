@@ -1,4 +1,6 @@
 // Registering instruments: found again, refused with reasons, safe against processes that die in the middle.
+#include <signal.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -6,14 +8,53 @@
 #include <cmath>
 #include <cstring>
 #include <functional>
+#include <set>
 #include <thread>
 
+#include "agent/telemetry/quarantine.hpp"
+#include "agent/telemetry/registration.hpp"
 #include "agent/telemetry/seat.hpp"
 #include "tests/agent/telemetry/totals.hpp"
 
 using namespace signalbox;
+using telemetry::EntryState;
 
 Q_DECLARE_METATYPE(std::function<void(telemetry::DirectoryEntry&)>)
+
+namespace {
+
+EntryState state_of(Telemetry& telemetry, unsigned index) {
+    return telemetry::state_of(telemetry.segment().entry(index).state);
+}
+
+std::vector<std::string> names(const telemetry::SegmentView& view) {
+    std::vector<std::string> names;
+    for (const wire::Instrument& instrument : telemetry::Collector(view).new_instruments())
+        names.push_back(instrument.name);
+    return names;
+}
+
+/// A page that calls `reached` when it is read first.
+char* tripwire;
+void (*reached)();
+
+/// Registers a gauge whose help begins in the tripwire: when that is reached, the entry is claimed and has its
+/// name. Ends the process.
+[[noreturn]] void register_up_to_the_help(Telemetry& telemetry, const std::string& name, void (*then)()) {
+    constexpr std::size_t kPage = 4096;
+    tripwire = static_cast<char*>(mmap(nullptr, kPage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    reached = then;
+    struct sigaction action {};
+    action.sa_handler = [](int) {
+        reached();
+        mprotect(tripwire, kPage, PROT_READ);
+    };
+    sigaction(SIGSEGV, &action, nullptr);
+    Gauge(telemetry, name, std::string_view(tripwire, 1));
+    _exit(0);
+}
+
+}  // namespace
 
 class TestDirectory : public QObject {
     Q_OBJECT
@@ -24,7 +65,10 @@ private slots:
     void a_failed_registration_leaves_its_place_to_the_next();
     void a_registration_that_fails_beside_others_leaves_no_hole();
     void registering_after_the_fork_agrees_between_processes();
-    void a_dead_claimant_blocks_nobody();
+    void a_process_that_is_killed_while_it_registers_blocks_nobody();
+    void several_that_meet_a_dead_claimant_agree();
+    void a_claim_is_known_to_be_of_a_dead_process();
+    void a_process_that_is_stopped_while_it_registers_goes_on_behind_the_others();
     void damaged_entries_are_not_believed_data();
     void damaged_entries_are_not_believed();
 };
@@ -108,15 +152,14 @@ void TestDirectory::a_failed_registration_leaves_its_place_to_the_next() {
 }
 
 void TestDirectory::a_registration_that_fails_beside_others_leaves_no_hole() {
-    using telemetry::EntryState;
     for (;;) {
         Telemetry telemetry({.group = "test", .max_workers = 1});
         // As if another process were about to find that there is no room for what it registers.
-        telemetry.segment().entry(0).state.store(static_cast<std::uint32_t>(EntryState::claimed));
+        telemetry.segment().entry(0).state.store(telemetry::Claim::of_this_process());
         const std::uint64_t start = telemetry::monotonic_ns();
         std::thread beside([&] { Gauge(telemetry, "beside", ""); });
         std::this_thread::sleep_for(std::chrono::milliseconds(10));  // most likely it waits by then
-        telemetry.segment().entry(0).state.store(static_cast<std::uint32_t>(EntryState::vacant));
+        telemetry.segment().entry(0).state.store(static_cast<std::uint64_t>(EntryState::vacant));
         const bool waited_for = telemetry::monotonic_ns() - start < 50'000'000;
         beside.join();
         if (!waited_for) continue;  // by no fault of its own it may have given up
@@ -149,16 +192,93 @@ void TestDirectory::registering_after_the_fork_agrees_between_processes() {
     QCOMPARE(telemetry::Collector(view).new_instruments().size(), 50u);
 }
 
-void TestDirectory::a_dead_claimant_blocks_nobody() {
+void TestDirectory::a_process_that_is_killed_while_it_registers_blocks_nobody() {
     Telemetry telemetry({.group = "test", .max_workers = 1});
     Gauge before(telemetry, "before", "");
-    telemetry.segment().entry(1).state.store(static_cast<std::uint32_t>(telemetry::EntryState::claimed));
+    const pid_t child = fork();
+    if (child == 0) register_up_to_the_help(telemetry, "half", [] { raise(SIGKILL); });
+    siginfo_t end{};
+    waitid(P_PID, static_cast<id_t>(child), &end, WEXITED | WNOWAIT);  // its parent has not looked yet
+    QCOMPARE(end.si_status, SIGKILL);
+    QCOMPARE(state_of(telemetry, 1), EntryState::claimed);
     Gauge after(telemetry, "after", "");
+    Gauge half(telemetry, "half", "");
+    waitpid(child, nullptr, 0);
+
+    QCOMPARE(state_of(telemetry, 1), EntryState::abandoned);
     telemetry::SegmentView view(telemetry.segment().descriptor());
-    telemetry::Collector collector(view);
-    const auto instruments = collector.new_instruments();
-    QCOMPARE(instruments.size(), 2u);
-    QCOMPARE(instruments[1].name, std::string("after"));
+    QCOMPARE(names(view), (std::vector<std::string>{"before", "after", "half"}));
+    QVERIFY(find_faults(view).empty());
+}
+
+void TestDirectory::several_that_meet_a_dead_claimant_agree() {
+    Telemetry telemetry({.group = "test", .max_workers = 1});
+    const pid_t killed = fork();
+    if (killed == 0) register_up_to_the_help(telemetry, "half", [] { raise(SIGKILL); });
+    waitpid(killed, nullptr, 0);
+    std::vector<pid_t> children;
+    for (int child = 0; child < 8; ++child) {
+        const pid_t pid = fork();
+        if (pid == 0) {
+            Gauge half(telemetry, "half", "");
+            Gauge own(telemetry, "own_" + std::to_string(child), "");
+            _exit(0);
+        }
+        children.push_back(pid);
+    }
+    for (const pid_t pid : children) {
+        int status = -1;
+        waitpid(pid, &status, 0);
+        QCOMPARE(status, 0);
+    }
+    QCOMPARE(state_of(telemetry, 0), EntryState::abandoned);
+    QCOMPARE(state_of(telemetry, 9), EntryState::ready);
+    QCOMPARE(state_of(telemetry, 10), EntryState::vacant);
+    telemetry::SegmentView view(telemetry.segment().descriptor());
+    const auto all = names(view);
+    QCOMPARE(std::set<std::string>(all.begin(), all.end()).size(), 9u);
+    QVERIFY(find_faults(view).empty());
+}
+
+void TestDirectory::a_claim_is_known_to_be_of_a_dead_process() {
+    using telemetry::Claim;
+    const std::uint64_t ours = Claim::of_this_process();
+    QVERIFY(!Claim::is_of_a_dead_process(ours));
+    QVERIFY(Claim::is_of_a_dead_process(ours ^ std::uint64_t{1} << 30));  // started at another time
+    int channel[2];
+    QCOMPARE(pipe(channel), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+        const std::uint64_t claim = Claim::of_this_process();
+        _exit(write(channel[1], &claim, sizeof claim) == sizeof claim ? 0 : 1);
+    }
+    std::uint64_t theirs = 0;
+    QCOMPARE(read(channel[0], &theirs, sizeof theirs), ssize_t{sizeof theirs});
+    close(channel[0]);
+    close(channel[1]);
+    QVERIFY(theirs != ours);
+    siginfo_t end{};
+    waitid(P_PID, static_cast<id_t>(child), &end, WEXITED | WNOWAIT);
+    QVERIFY(Claim::is_of_a_dead_process(theirs));  // a zombie
+    waitpid(child, nullptr, 0);
+    QVERIFY(Claim::is_of_a_dead_process(theirs));  // gone
+}
+
+void TestDirectory::a_process_that_is_stopped_while_it_registers_goes_on_behind_the_others() {
+    Telemetry telemetry({.group = "test", .max_workers = 1});
+    const pid_t child = fork();
+    if (child == 0) register_up_to_the_help(telemetry, "slow", [] { raise(SIGSTOP); });
+    int status = 0;
+    waitpid(child, &status, WUNTRACED);
+    QVERIFY(WIFSTOPPED(status));
+    Gauge after(telemetry, "after", "");
+    QCOMPARE(state_of(telemetry, 0), EntryState::abandoned);
+    kill(child, SIGCONT);
+    waitpid(child, &status, 0);
+    QCOMPARE(status, 0);
+    telemetry::SegmentView view(telemetry.segment().descriptor());
+    QCOMPARE(names(view), (std::vector<std::string>{"after", "slow"}));
+    QVERIFY(find_faults(view).empty());
 }
 
 void TestDirectory::damaged_entries_are_not_believed_data() {

@@ -275,7 +275,7 @@ void TestHostileSegment::the_other_instruments_stay_right_when_an_entry_is_scrib
         DirectoryEntry& entry = segment.segment().entry(2);  // a duration
         const std::string scribble = random_bytes(random, sizeof entry);
         std::memcpy(reinterpret_cast<void*>(&entry), scribble.data(), scribble.size());
-        entry.state = static_cast<std::uint32_t>(EntryState::ready);
+        entry.state = static_cast<std::uint64_t>(EntryState::ready);
         SegmentView view(segment.segment().descriptor());
         tests::Totals totals(view);
         totals.collect();

@@ -73,7 +73,7 @@ void TestVerify::each_violation_is_found_data() {
     row("bytes of heads are taken", [](Segment& s) { s.header().heads_taken = 1u << 30; });
     row("bytes of buckets are taken", [](Segment& s) { s.header().buckets_taken = 1u << 30; });
     row("setting 3: it is taken behind a vacant one", [](Segment& s) { s.setting(3).state = 1; });
-    row("setting 0: its state is none", [](Segment& s) { s.setting(0).state = 9; });
+    row("setting 0: its state is none", [](Segment& s) { s.setting(0).state = 10; });
     row("setting 0: its name, kind, type, role or range", [](Segment& s) { s.setting(0).kind = 9; });
     row("setting 1: its value is out of its range", [](Segment& s) { s.setting(1).word = 1; });
     row("setting 1: an earlier one has its name",
