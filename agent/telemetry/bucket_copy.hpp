@@ -52,9 +52,9 @@ private:
     std::uint32_t first_ = 0;
     std::uint32_t end_ = 0;
     bool wide_ = false;  ///< the sums are in sums_, since 32 bits may not be enough
-    PerBucket<std::uint32_t> narrow_sums_;
+    alignas(std::uint64_t) PerBucket<std::uint32_t> narrow_sums_;  // copied to in pairs
     PerBucket<std::uint64_t> sums_;
-    PerBucket<std::uint32_t> counts_;  ///< of one lane
+    alignas(std::uint64_t) PerBucket<std::uint32_t> counts_;  ///< of one lane
     PerBucket<std::uint16_t> carries_;
 };
 
