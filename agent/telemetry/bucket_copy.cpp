@@ -26,15 +26,12 @@ std::uint32_t copy_counts(const DistributionBuckets& buckets, std::uint32_t firs
                           std::uint32_t* into) {
     const auto* words = reinterpret_cast<const SharedWord*>(&buckets.counts[first]);
     auto* copies = reinterpret_cast<SharedWord*>(into + first);
-    std::uint64_t bits = 0;
-    for (std::uint32_t i = 0; i < (end - first) / 2; ++i) {
-        constexpr std::uint64_t kOnes = 0x0000'0001'0000'0001;
-        const std::uint64_t raw = __atomic_load_n(words + i, __ATOMIC_RELAXED);
-        const std::uint64_t pair = (raw >> 1 & ~(kOnes << 31)) ^ (raw & kOnes) << 30;  // counted() of both
-        copies[i] = pair;
-        bits |= pair;
-    }
-    return static_cast<std::uint32_t>(bits | bits >> 32);
+    for (std::uint32_t i = 0; i < (end - first) / 2; ++i)
+        copies[i] = __atomic_load_n(words + i, __ATOMIC_RELAXED);
+    std::uint32_t bits = 0;  // a loop of its own, in vector instructions
+    for (std::uint32_t i = first; i < end; ++i)
+        bits |= into[i] = detail::counted(into[i]);
+    return bits;
 }
 
 std::uint32_t clamped_bucket(const DistributionCell& cell, std::uint64_t ticks) {
