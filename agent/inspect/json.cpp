@@ -1,5 +1,6 @@
 #include "agent/inspect/json.hpp"
 
+#include "agent/telemetry/json.hpp"
 #include "common/wire/names.hpp"
 #include "common/wire/readable.hpp"
 #include "common/wire/utf8.hpp"
@@ -110,19 +111,6 @@ json figures_json(const std::vector<Figure>& figures, nanoseconds time, const Re
     return list;
 }
 
-json connections_json(const std::vector<telemetry::ConnectionInfo>& connections) {
-    json list = json::array();
-    for (const telemetry::ConnectionInfo& connection : connections)
-        list.push_back({{"state", telemetry::state_name(connection.state)},
-                        {"state_seconds", static_cast<double>(connection.age_ns) / 1e9},
-                        {"peer", wire::to_utf8(connection.peer)},
-                        {"requests", connection.requests},
-                        {"received_bytes", connection.received_bytes},
-                        {"sent_bytes", connection.sent_bytes},
-                        {"last_request", wire::to_utf8(connection.request)}});
-    return list;
-}
-
 json frame_json(const FrameReport& frame) {
     json object = {{"text", wire::to_utf8(frame_text(frame))},
                    {"address", frame.address},
@@ -163,32 +151,11 @@ json crashes_json(const Report& report) {
 }
 
 json worker_json(const WorkerInfo& info, wire::WallTime end) {
-    const wire::Worker& worker = info.state;
-    json queues = json::array();
-    for (const wire::AcceptQueue& queue : worker.queues)
-        queues.push_back({{"listener", queue.listener},
-                          {"depth", queue.depth},
-                          {"capacity", queue.capacity},
-                          {"oldest_seconds", seconds(queue.oldest)},
-                          {"accepted", queue.accepted},
-                          {"shed", queue.shed}});
-    json object = {{"slot", worker.slot},
-                   {"generation", worker.generation},
-                   {"pid", worker.pid},
-                   {"alive", info.alive},
-                   {"state", wire::state_name(worker.state)},
-                   {"started", wire::time_text(worker.started)},
-                   {"heartbeat_age_seconds", seconds(worker.heartbeat_age)},
-                   {"requests", worker.requests},
-                   {"connections", worker.connections},
-                   {"open_files", worker.open_files},
-                   {"resident_bytes", worker.resident_bytes},
-                   {"activity", wire::to_utf8(worker.activity)},
-                   {"activity_age_seconds", seconds(worker.activity_age)},
-                   {"queues", std::move(queues)},
-                   {"connection_list", connections_json(info.connections.shown)},
-                   {"connections_unseen", info.connections.unseen}};
-    if (!info.figures.empty()) object["figures"] = figures_json(info.figures, end - worker.started);
+    json object = telemetry::worker_json(info.state);
+    object["alive"] = info.alive;
+    object["connection_list"] = telemetry::connections_json(info.connections.shown);
+    object["connections_unseen"] = info.connections.unseen;
+    if (!info.figures.empty()) object["figures"] = figures_json(info.figures, end - info.state.started);
     return object;
 }
 

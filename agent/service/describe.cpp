@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "agent/service/backlog.hpp"
+#include "agent/telemetry/json.hpp"
 #include "agent/telemetry/setting_values.hpp"
 #include "common/wire/event_json.hpp"
 #include "common/wire/names.hpp"
@@ -13,34 +14,6 @@ namespace signalbox::service {
 using nlohmann::json;
 
 namespace {
-
-double seconds(wire::nanoseconds duration) {
-    return std::chrono::duration<double>(duration).count();
-}
-
-json worker_json(const wire::Worker& worker) {
-    json queues = json::array();
-    for (const wire::AcceptQueue& queue : worker.queues)
-        queues.push_back({{"listener", queue.listener},
-                          {"depth", queue.depth},
-                          {"capacity", queue.capacity},
-                          {"oldest_seconds", seconds(queue.oldest)},
-                          {"accepted", queue.accepted},
-                          {"shed", queue.shed}});
-    return {{"slot", worker.slot},
-            {"generation", worker.generation},
-            {"pid", worker.pid},
-            {"state", wire::state_name(worker.state)},
-            {"started", wire::time_text(worker.started)},
-            {"heartbeat_age_seconds", seconds(worker.heartbeat_age)},
-            {"resident_bytes", worker.resident_bytes},
-            {"open_files", worker.open_files},
-            {"connections", worker.connections},
-            {"requests", worker.requests},
-            {"activity", wire::to_utf8(worker.activity)},
-            {"activity_age_seconds", seconds(worker.activity_age)},
-            {"queues", std::move(queues)}};
-}
 
 std::string_view kind_name(telemetry::SettingKind kind) {
     switch (kind) {
@@ -81,7 +54,7 @@ json setting_json(const telemetry::Setting& setting) {
 json describe_workers(const telemetry::SegmentView& view) {
     json workers = json::array();
     for (const wire::Worker& worker : view.workers())
-        workers.push_back(worker_json(worker));
+        workers.push_back(json(telemetry::worker_json(worker)));
     const telemetry::GroupInfo group = view.group();
     return {{"workers", std::move(workers)}, {"target", group.target_workers}, {"degraded", group.degraded}};
 }
@@ -93,18 +66,9 @@ std::optional<json> describe_connections(const telemetry::SegmentView& view, std
             record.generation.load(std::memory_order_relaxed) != generation)
             continue;
         const telemetry::ConnectionList list = view.connections(seat);
-        json connections = json::array();
-        for (const telemetry::ConnectionInfo& connection : list.shown)
-            connections.push_back({{"state", telemetry::state_name(connection.state)},
-                                   {"state_seconds", static_cast<double>(connection.age_ns) / 1e9},
-                                   {"peer", wire::to_utf8(connection.peer)},
-                                   {"requests", connection.requests},
-                                   {"received_bytes", connection.received_bytes},
-                                   {"sent_bytes", connection.sent_bytes},
-                                   {"last_request", wire::to_utf8(connection.request)}});
         return json{{"slot", seat / 2},
                     {"generation", generation},
-                    {"connections", std::move(connections)},
+                    {"connections", json(telemetry::connections_json(list.shown))},
                     {"unseen", list.unseen}};
     }
     return {};
