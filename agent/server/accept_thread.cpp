@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <string_view>
 
-#include "agent/telemetry/alternate_stack.hpp"
+#include "agent/server/shielded_thread.hpp"
 #include "agent/telemetry/seat.hpp"
 
 namespace signalbox::server {
@@ -35,20 +35,6 @@ int open_reserve() {
     return ::open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-/// Starts a thread in which only the interrupt and what a fault raises are delivered.
-template <class Function>
-std::thread start_shielded(Function function) {
-    sigset_t shielded;
-    sigset_t before;
-    sigfillset(&shielded);
-    for (const int signal : {interrupt_signal(), SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS})
-        sigdelset(&shielded, signal);
-    ::pthread_sigmask(SIG_SETMASK, &shielded, &before);
-    std::thread thread(std::move(function));
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    return thread;
-}
-
 }  // namespace
 
 void send_unavailable(int descriptor) {
@@ -67,7 +53,7 @@ AcceptThread::AcceptThread(const HttpListener& listener, AcceptQueue& queue, Loa
                            ServerMetrics& metrics)
     : listener_(listener), queue_(queue), load_(load), metrics_(metrics), reserve_(open_reserve()) {
     install_interrupt_handler();
-    thread_ = start_shielded([this] { run(); });
+    thread_ = start_shielded([this] { run(); }, {interrupt_signal()});
 }
 
 AcceptThread::~AcceptThread() {
@@ -87,7 +73,6 @@ void AcceptThread::stop() {
 }
 
 void AcceptThread::run() {
-    const telemetry::AlternateStack stack;
     while (!stopping_) {
         lingering_.sweep(telemetry::monotonic_ns());
         if (let_others_go_first())
