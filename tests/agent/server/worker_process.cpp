@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "agent/server/transport/transport.hpp"
 #include "agent/telemetry/collector.hpp"
 #include "agent/telemetry/seat.hpp"
 #include "agent/telemetry/segment.hpp"
@@ -22,6 +23,7 @@ WorkerProcesses::WorkerProcesses(Router router, ListenerOptions options, const s
                                  std::chrono::milliseconds drain_deadline)
     : telemetry_(TelemetryOptions{.group = "test", .max_workers = 2, .instruments = 64}),
       listener_(server::bind_http(address, std::move(router), options, 0)) {
+    listener_->transport = server::make_transport(options, telemetry_);
     config_.listeners = {listener_};
     config_.metrics = server::make_server_metrics(telemetry_);
     config_.drain_deadline = drain_deadline;
