@@ -99,7 +99,7 @@ public:
 
     /// Serves HTTP/1.1 at `address`: "127.0.0.1:8080", "[::1]:8080", "*:8080" or "unix:/run/hello.sock". Port
     /// 0 takes a free one. Binds at once; returns the address as bound. Throws std::system_error
-    /// ("127.0.0.1:80: permission denied").
+    /// ("127.0.0.1:80: permission denied") or std::invalid_argument (a certificate that cannot be used, and why).
     std::string http(std::string_view address, Router router, ListenerOptions options = {});
 
     /// Called in each worker after the fork, before it is ready, with its slot.

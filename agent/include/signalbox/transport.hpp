@@ -30,7 +30,8 @@ enum class ClientCertificates {
     required,
 };
 
-/// PEM files, which must be readable for the workers, also later.
+/// PEM files, which must be readable for the workers, also later. A worker that starts while they are of no use serves
+/// what was good last.
 struct TlsOptions {
     std::string certificate{};  ///< the server's, then those that lead to the root
     std::string key{};

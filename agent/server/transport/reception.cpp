@@ -9,7 +9,7 @@ namespace signalbox::server {
 
 WorkerTransport::WorkerTransport(Transport& shared_transport, StreamService& stream_service)
     : shared(shared_transport), service(stream_service) {
-    if (shared.tls) tls.emplace(*shared.tls, *shared.ticket_keys);
+    if (shared.tls) tls.emplace(*shared.tls, *shared.ticket_keys, *shared.last_good);
 }
 
 Reception::Reception(WorkerContext& context, WorkerTransport& transport, PlainStream::Socket socket,

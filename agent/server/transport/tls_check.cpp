@@ -33,7 +33,7 @@ void check_values(const TlsOptions& options) {
 std::string complaint_about(const TlsOptions& options) {
     try {
         TlsCallbackState state(options);
-        make_tls_context(options, state);
+        make_tls_context(options, read_tls_files(options), state);
         return {};
     } catch (const std::exception& error) {
         return error.what();

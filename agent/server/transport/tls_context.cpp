@@ -1,18 +1,12 @@
 #include "agent/server/transport/tls_context.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <openssl/x509.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <iterator>
 #include <new>
 #include <stdexcept>
 
@@ -43,67 +37,76 @@ std::string last_reason() {
     throw std::invalid_argument(fmt::format("TLS {} '{}': {}; {}", what, file, reason, way_out));
 }
 
-/// OpenSSL would say "system lib".
-void expect_readable(std::string_view what, const std::string& file) {
-    if (file.empty()) throw std::invalid_argument(fmt::format("TLS {}: no file is given", what));
-    const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) refuse(what, file, std::strerror(errno), "give a PEM file that the workers may read");
-    ::close(descriptor);
-}
-
 /// Never asks the terminal.
 int no_passphrase(char*, int, int, void*) {
     return -1;
 }
 
-void load_certificate(SSL_CTX& context, const TlsOptions& options) {
-    expect_readable("certificate", options.certificate);
-    if (SSL_CTX_use_certificate_chain_file(&context, options.certificate.c_str()) != 1)
-        refuse("certificate", options.certificate, last_reason(),
-               "it must hold PEM certificates, the server's first");
+using Bio = std::unique_ptr<BIO, FreeWith<BIO_free_all>>;
+using Certificate = std::unique_ptr<X509, FreeWith<X509_free>>;
+
+Bio reader_of(const std::string& text) {
+    return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
 }
 
-void load_key(SSL_CTX& context, const TlsOptions& options) {
-    expect_readable("key", options.key);
-    SSL_CTX_set_default_passwd_cb(&context, no_passphrase);
-    if (SSL_CTX_use_PrivateKey_file(&context, options.key.c_str(), SSL_FILETYPE_PEM) == 1 &&
-        SSL_CTX_check_private_key(&context) == 1)
-        return;
-    const int reason = ERR_GET_REASON(ERR_peek_error());
-    if (reason == X509_R_KEY_VALUES_MISMATCH || reason == X509_R_KEY_TYPE_MISMATCH) {
+/// Null at the end; also at something malformed, for which there is then a reason.
+Certificate next_certificate(BIO& from) {
+    Certificate certificate(PEM_read_bio_X509(&from, nullptr, no_passphrase, nullptr));
+    const unsigned long error = ERR_peek_last_error();
+    if (!certificate && ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE)
         ERR_clear_error();
-        refuse("key", options.key, fmt::format("it does not belong to certificate '{}'", options.certificate),
-               "give the key that the certificate was made for");
-    }
-    refuse("key", options.key, last_reason(), "it must hold one PEM key without a passphrase");
+    return certificate;
 }
 
-/// Sessions of clients that another authority has vouched for are not resumed: they carry that authority's mark.
-void set_session_mark(SSL_CTX& context, const TlsOptions& options) {
-    std::string vouched;
-    if (options.client_certificates != ClientCertificates::none) {
-        std::ifstream file(options.client_authority, std::ios::binary);
-        vouched.assign(std::istreambuf_iterator<char>(file), {});
-    }
-    unsigned char mark[EVP_MAX_MD_SIZE];
-    unsigned size = 0;
-    EVP_Digest(vouched.data(), vouched.size(), mark, &size, EVP_sha256(), nullptr);
-    SSL_CTX_set_session_id_context(&context, mark, size);
+void load_certificate(SSL_CTX& context, const TlsOptions& options, const TlsFiles& files) {
+    constexpr auto kWayOut = "it must hold PEM certificates, the server's first";
+    const Bio from = reader_of(files.certificate);
+    const Certificate own = next_certificate(*from);
+    if (!own && ERR_peek_error() == 0)
+        refuse("certificate", options.certificate, "there is no certificate in it", kWayOut);
+    if (!own || SSL_CTX_use_certificate(&context, own.get()) != 1)
+        refuse("certificate", options.certificate, last_reason(), kWayOut);
+    while (Certificate signer = next_certificate(*from))
+        if (SSL_CTX_add0_chain_cert(&context, signer.get()) == 1) static_cast<void>(signer.release());
+    if (ERR_peek_error() != 0) refuse("certificate", options.certificate, last_reason(), kWayOut);
 }
 
-void load_client_authority(SSL_CTX& context, const TlsOptions& options) {
+void load_key(SSL_CTX& context, const TlsOptions& options, const TlsFiles& files) {
+    constexpr auto kWayOut = "it must hold one PEM key without a passphrase";
+    const std::unique_ptr<EVP_PKEY, FreeWith<EVP_PKEY_free>> key(
+        PEM_read_bio_PrivateKey(reader_of(files.key).get(), nullptr, no_passphrase, nullptr));
+    if (!key) refuse("key", options.key, last_reason(), kWayOut);
+    if (SSL_CTX_use_PrivateKey(&context, key.get()) == 1 && SSL_CTX_check_private_key(&context) == 1) return;
+    // Keys of different types leave the certificate's place without a key: "no private key assigned".
+    ERR_clear_error();
+    refuse("key", options.key, fmt::format("it does not belong to certificate '{}'", options.certificate),
+           "give the key that the certificate was made for");
+}
+
+void load_client_authority(SSL_CTX& context, const TlsOptions& options, const TlsFiles& files) {
     if (options.client_certificates == ClientCertificates::none) return;
-    const std::string& file = options.client_authority;
     constexpr auto kWayOut = "it must hold the PEM certificates of those who sign the clients' certificates";
-    expect_readable("client authority", file);
-    STACK_OF(X509_NAME)* const names = SSL_load_client_CA_file(file.c_str());
-    if (!names) refuse("client authority", file, last_reason(), kWayOut);
-    SSL_CTX_set_client_CA_list(&context, names);
-    if (SSL_CTX_load_verify_file(&context, file.c_str()) != 1)
-        refuse("client authority", file, last_reason(), kWayOut);
+    const Bio from = reader_of(files.client_authority);
+    bool any = false;
+    while (const Certificate authority = next_certificate(*from)) {
+        any = X509_STORE_add_cert(SSL_CTX_get_cert_store(&context), authority.get()) == 1 &&
+              SSL_CTX_add_client_CA(&context, authority.get()) == 1;
+        if (!any) break;
+    }
+    if (ERR_peek_error() != 0) refuse("client authority", options.client_authority, last_reason(), kWayOut);
+    if (!any) refuse("client authority", options.client_authority, "there is no certificate in it", kWayOut);
     const bool required = options.client_certificates == ClientCertificates::required;
     SSL_CTX_set_verify(&context, SSL_VERIFY_PEER | (required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), nullptr);
     SSL_CTX_set_max_cert_list(&context, kMostClientCertificates);
+}
+
+/// Sessions of clients that another authority has vouched for are not resumed: they carry that authority's mark.
+void set_session_mark(SSL_CTX& context, const TlsFiles& files) {
+    unsigned char mark[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    EVP_Digest(files.client_authority.data(), files.client_authority.size(), mark, &size, EVP_sha256(),
+               nullptr);
+    SSL_CTX_set_session_id_context(&context, mark, size);
 }
 
 /// What both sides speak, or an alert: going on with a protocol that the client does not know helps nobody.
@@ -140,7 +143,7 @@ TlsCallbackState::TlsCallbackState(const TlsOptions& options)
     }
 }
 
-TlsContext make_tls_context(const TlsOptions& options, TlsCallbackState& state) {
+TlsContext make_tls_context(const TlsOptions& options, const TlsFiles& files, TlsCallbackState& state) {
     ERR_clear_error();
     TlsContext context(SSL_CTX_new(TLS_server_method()));
     if (!context) throw std::bad_alloc();
@@ -149,10 +152,10 @@ TlsContext make_tls_context(const TlsOptions& options, TlsCallbackState& state) 
     SSL_CTX_set_cipher_list(context.get(), kCiphers12);
     SSL_CTX_set1_groups_list(context.get(), kGroups);
     set_modes(*context);
-    load_certificate(*context, options);
-    load_key(*context, options);
-    load_client_authority(*context, options);
-    set_session_mark(*context, options);
+    load_certificate(*context, options, files);
+    load_key(*context, options, files);
+    load_client_authority(*context, options, files);
+    set_session_mark(*context, files);
     if (!state.protocols.empty()) SSL_CTX_set_alpn_select_cb(context.get(), select_protocol, &state);
     // A ticket outlives the key that it was made with by two rotations at most.
     SSL_CTX_set_timeout(context.get(), 2 * options.ticket_rotation.count());
@@ -162,7 +165,7 @@ TlsContext make_tls_context(const TlsOptions& options, TlsCallbackState& state) 
 
 std::string describe_certificate(const SSL_CTX& context) {
     const X509* const certificate = SSL_CTX_get0_certificate(&context);
-    const std::unique_ptr<BIO, FreeWith<BIO_free_all>> out(BIO_new(BIO_s_mem()));
+    const Bio out(BIO_new(BIO_s_mem()));
     X509_NAME_print_ex(out.get(), X509_get_subject_name(certificate), 0,
                        XN_FLAG_ONELINE & ~ASN1_STRFLGS_ESC_MSB);
     BIO_puts(out.get(), ", valid until ");

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "agent/server/transport/ticket_keys.hpp"
+#include "agent/server/transport/tls_files.hpp"
 #include "signalbox/transport.hpp"
 
 namespace signalbox::server {
@@ -31,9 +32,9 @@ struct TlsCallbackState {
         cipher;  ///< of tickets; fetched once, which is slow
 };
 
-/// Reads the files and checks that they belong together. Throws std::invalid_argument that names the file, the
+/// Checks that the files belong together. Throws std::invalid_argument that names the file, the
 /// reason and the way out.
-TlsContext make_tls_context(const TlsOptions& options, TlsCallbackState& state);
+TlsContext make_tls_context(const TlsOptions& options, const TlsFiles& files, TlsCallbackState& state);
 
 /// "CN = example.org, valid until Nov 21 07:00:00 2027 GMT": the certificate that it serves.
 std::string describe_certificate(const SSL_CTX& context);

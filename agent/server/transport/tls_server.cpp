@@ -1,6 +1,7 @@
 #include "agent/server/transport/tls_server.hpp"
 
 #include <exception>
+#include <utility>
 
 #include "agent/telemetry/seat.hpp"
 
@@ -12,15 +13,34 @@ bool TlsServer::Stamp::operator==(const Stamp& other) const {
 }
 
 /// The stamps are taken before the files are read: what changes in between is seen a second later.
-TlsServer::TlsServer(const TlsOptions& options, TicketKeys& keys)
+TlsServer::TlsServer(const TlsOptions& options, TicketKeys& keys, LastGoodFiles& last_good)
     : options_(options),
       keys_(keys),
+      last_good_(last_good),
       state_(options),
       seen_(stamps()),
       judged_(seen_),
-      context_(make_tls_context(options, state_)) {
+      context_(load_or_fall_back()) {
     keys_.rotate_if_due(telemetry::monotonic_ns());
     while (!keys_.copy_to(state_.tickets)) {
+    }
+}
+
+TlsContext TlsServer::load() {
+    const TlsFiles files = read_tls_files(options_);
+    TlsContext context = make_tls_context(options_, files, state_);
+    last_good_.keep(files);
+    return context;
+}
+
+TlsContext TlsServer::load_or_fall_back() {
+    try {
+        return load();
+    } catch (const std::exception& error) {
+        const auto files = last_good_.newest();
+        if (!files) throw;
+        complaint_ = error.what();
+        return make_tls_context(options_, *files, state_);
     }
 }
 
@@ -40,13 +60,14 @@ TlsServer::Outcome TlsServer::look_after(std::uint64_t now) {
     keys_.rotate_if_due(now);
     keys_.copy_to(state_.tickets);
 
+    if (!complaint_.empty()) return {Reload::refused, std::exchange(complaint_, {})};
     const Stamps found = stamps();
     const bool still = found == seen_;
     seen_ = found;
     if (!still || found == judged_) return {};
     judged_ = found;
     try {
-        context_ = make_tls_context(options_, state_);
+        context_ = load();
         return {Reload::done, describe_certificate(*context_)};
     } catch (const std::exception& error) {
         return {Reload::refused, error.what()};

@@ -15,8 +15,9 @@ namespace signalbox::server {
 
 class TlsServer {
 public:
-    /// Both outlive it. Throws as make_tls_context() does.
-    TlsServer(const TlsOptions& options, TicketKeys& keys);
+    /// All outlive it. When the files on disk are of no use, the last good ones are served, and look_after() says so.
+    /// Throws as read_tls_files() and make_tls_context() do when there are none either.
+    TlsServer(const TlsOptions& options, TicketKeys& keys, LastGoodFiles& last_good);
     TlsServer(const TlsServer&) = delete;
     TlsServer& operator=(const TlsServer&) = delete;
 
@@ -47,12 +48,16 @@ private:
     };
     using Stamps = std::array<Stamp, 3>;
     Stamps stamps() const;
+    TlsContext load();
+    TlsContext load_or_fall_back();
 
     const TlsOptions& options_;
     TicketKeys& keys_;
+    LastGoodFiles& last_good_;
     TlsCallbackState state_;
-    Stamps seen_;    ///< a second ago
-    Stamps judged_;  ///< when they were last read, for better or worse
+    Stamps seen_;            ///< a second ago
+    Stamps judged_;          ///< when they were last read, for better or worse
+    std::string complaint_;  ///< about the files at the start, until it is said
     TlsContext context_;
 };
 

@@ -47,15 +47,18 @@ std::shared_ptr<Transport> make_transport(const ListenerOptions& options, Teleme
     if (!options.tls && !options.proxy) return nullptr;
     TrustedPeers trusted;
     std::unique_ptr<TicketKeys> keys;
+    std::unique_ptr<LastGoodFiles> last_good;
     if (options.proxy) trusted = TrustedPeers(options.proxy->trusted);
     if (options.tls) {
         check_tls_options(*options.tls);
         keys = std::make_unique<TicketKeys>(options.tls->ticket_rotation);
+        last_good = std::make_unique<LastGoodFiles>();
     }
     return std::shared_ptr<Transport>(new Transport{.tls = options.tls,
                                                     .proxy = options.proxy,
                                                     .trusted = std::move(trusted),
                                                     .ticket_keys = std::move(keys),
+                                                    .last_good = std::move(last_good),
                                                     .metrics = TransportMetrics(telemetry)});
 }
 

@@ -7,6 +7,7 @@
 
 #include "agent/server/transport/proxy_header.hpp"
 #include "agent/server/transport/ticket_keys.hpp"
+#include "agent/server/transport/tls_files.hpp"
 #include "agent/server/transport/trusted_peers.hpp"
 #include "signalbox/group.hpp"
 
@@ -46,7 +47,8 @@ struct Transport {
     std::optional<TlsOptions> tls;
     std::optional<ProxyOptions> proxy;
     TrustedPeers trusted;
-    std::unique_ptr<TicketKeys> ticket_keys;  ///< with TLS
+    std::unique_ptr<TicketKeys> ticket_keys;   ///< with TLS
+    std::unique_ptr<LastGoodFiles> last_good;  ///< with TLS
     TransportMetrics metrics;
 };
 

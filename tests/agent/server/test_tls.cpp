@@ -216,6 +216,11 @@ void TlsTest::options_that_cannot_work_are_refused_at_once_data() {
     QTest::addColumn<QString>("authority");
     QTest::addColumn<QString>("complaint");
     certificates_.make("other");
+    QCOMPARE(run_program("openssl", {"pkey", "-in", QString::fromStdString(certificates_.file("server.key")),
+                                     "-out", QString::fromStdString(certificates_.file("secret.key")),
+                                     "-aes128", "-passout", "pass:x"})
+                 .status,
+             0);
     QTest::newRow("no file") << "missing.pem"
                              << "server.key"
                              << ""
@@ -228,6 +233,10 @@ void TlsTest::options_that_cannot_work_are_refused_at_once_data() {
                             << "server.pem"
                             << ""
                             << "it must hold one PEM key";
+    QTest::newRow("a key with a passphrase") << "server.pem"
+                                             << "secret.key"
+                                             << ""
+                                             << "without a passphrase";
     QTest::newRow("another's key") << "server.pem"
                                    << "other.key"
                                    << ""

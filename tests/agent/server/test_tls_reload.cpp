@@ -1,8 +1,12 @@
 // New certificates without a restart: what clients and operators see.
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <QProcess>
 #include <QTest>
 #include <fstream>
 
+#include "agent/server/transport/tls_files.hpp"
 #include "certificates.hpp"
 #include "server_test_main.hpp"
 #include "worker_process.hpp"
@@ -25,11 +29,14 @@ private slots:
         certificates_.reset();
     }
 
+    void the_newest_good_files_are_kept_for_other_processes();
+    void files_that_are_too_long_are_not_kept();
     void new_files_are_served_and_no_request_fails_meanwhile();
     void a_connection_that_is_open_goes_on();
     void a_broken_certificate_keeps_the_old_one();
     void a_key_that_does_not_belong_keeps_the_old_one();
     void a_broken_file_that_is_mended_is_served();
+    void a_worker_that_starts_on_broken_files_serves_the_last_good_ones();
 
 private:
     /// "CN = server"
@@ -50,6 +57,32 @@ private:
     std::unique_ptr<Certificates> certificates_;
     std::unique_ptr<WorkerProcesses> worker_;
 };
+
+void TlsReloadTest::the_newest_good_files_are_kept_for_other_processes() {
+    server::LastGoodFiles last_good;
+    QVERIFY(!last_good.newest());
+    for (int i = 0; i < 10; ++i) {
+        const server::TlsFiles files{.certificate = std::string(100, static_cast<char>('a' + i)),
+                                     .key = "key " + std::to_string(i),
+                                     .client_authority = {}};
+        const pid_t child = ::fork();
+        if (child == 0) {
+            last_good.keep(files);
+            ::_exit(0);
+        }
+        ::waitpid(child, nullptr, 0);
+        QVERIFY(last_good.newest() == files);
+    }
+}
+
+void TlsReloadTest::files_that_are_too_long_are_not_kept() {
+    server::LastGoodFiles last_good;
+    const server::TlsFiles files{.certificate = "c", .key = "k", .client_authority = "a"};
+    last_good.keep(files);
+    last_good.keep(
+        {.certificate = std::string(server::LastGoodFiles::kMost, 'c'), .key = "k", .client_authority = {}});
+    QVERIFY(last_good.newest() == files);
+}
 
 void TlsReloadTest::new_files_are_served_and_no_request_fails_meanwhile() {
     QCOMPARE(subject(), QByteArray("CN = server"));
@@ -122,6 +155,16 @@ void TlsReloadTest::a_broken_file_that_is_mended_is_served() {
     certificates_->put("next.pem", "server.pem");
     QTRY_COMPARE_WITH_TIMEOUT(subject(), QByteArray("CN = next"), 20'000);
     QCOMPARE(reloads("done"), 1u);
+}
+
+void TlsReloadTest::a_worker_that_starts_on_broken_files_serves_the_last_good_ones() {
+    replace_certificate();
+    QTRY_COMPARE_WITH_TIMEOUT(subject(), QByteArray("CN = next"), 20'000);
+    std::ofstream(certificates_->file("server.pem")) << "nonsense\n";
+    worker_->start(1);
+    QCOMPARE(worker_->stop(0), 0);
+    QCOMPARE(subject(), QByteArray("CN = next"));
+    QTRY_COMPARE_WITH_TIMEOUT(worker_->events("tls_reload_failed", 1).size(), 1u, 20'000);
 }
 
 SERVER_TEST_MAIN(TlsReloadTest)
