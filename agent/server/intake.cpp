@@ -101,7 +101,7 @@ void Intake::open(const AcceptedSocket& socket, std::uint64_t now) {
     if (waited > listener_->queue_deadline.get()) {
         context_.metrics.shed_deadline.add();
         queue_.count_shed();
-        send_unavailable(socket.descriptor);
+        send_unavailable(*listener_, socket.descriptor);
         context_.lingering.add(socket.descriptor, now);
         return;
     }

@@ -1,4 +1,5 @@
 // TLS listeners under clients that nobody here has written, and under some that misbehave.
+#include <QProcess>
 #include <QTemporaryFile>
 #include <QTest>
 
@@ -33,6 +34,7 @@ private slots:
     void one_port_speaks_both_where_tls_is_optional();
     void a_slow_first_byte_is_waited_for();
     void an_idle_connection_does_not_hold_up_a_drain();
+    void who_is_turned_away_gets_an_alert();
     void options_that_cannot_work_are_refused_at_once_data();
     void options_that_cannot_work_are_refused_at_once();
 
@@ -208,6 +210,23 @@ void TlsTest::an_idle_connection_does_not_hold_up_a_drain() {
     QTRY_COMPARE_WITH_TIMEOUT(worker_->seat().connections.load(), 1u, 20'000);
     QCOMPARE(worker_->stop(0), 0);
     QVERIFY(silent.ends());
+}
+
+void TlsTest::who_is_turned_away_gets_an_alert() {
+    listener_.queue_capacity = 1;
+    start();
+    QProcess spinning;
+    spinning.start("curl", QStringList{"--silent", "--noproxy", "*"} + certificates_.trust() +
+                               QStringList{url("/spin?ms=1500")});
+    QTRY_VERIFY_WITH_TIMEOUT(worker_->seat().activity.length.load() != 0, 20'000);
+    const HttpClient waiting(worker_->address());
+    QTRY_COMPARE_WITH_TIMEOUT(worker_->waiting(), 1u, 20'000);
+    const HttpClient shed(worker_->address());
+    char first = 0;
+    QCOMPARE(::recv(shed.descriptor(), &first, 1, 0), 1);
+    QCOMPARE(first, '\x15');
+    QVERIFY(spinning.waitForFinished());
+    QCOMPARE(spinning.readAllStandardOutput(), QByteArray("spun\n"));
 }
 
 void TlsTest::options_that_cannot_work_are_refused_at_once_data() {
