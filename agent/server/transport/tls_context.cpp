@@ -14,13 +14,11 @@ namespace signalbox::server {
 
 namespace {
 
-using namespace std::string_view_literals;
-
 /// AEAD and forward secrecy only; those of TLS 1.3 are all of that kind.
 constexpr const char* kCiphers12 = "ECDHE+AESGCM:ECDHE+CHACHA20";
 /// The cheapest first. A client that sends a share of another of these is answered with that.
 constexpr const char* kGroups = "X25519:P-256:P-384";
-/// One: a resumed connection gets the next. A second would cost every handshake a hundredth.
+/// One: a resumed connection gets the next, and every handshake would pay for a second.
 constexpr std::size_t kTickets = 1;
 constexpr std::size_t kMostClientCertificates = 16 * 1024;  ///< bytes, in one handshake
 

@@ -13,7 +13,7 @@ namespace signalbox::server {
 namespace {
 
 constexpr std::size_t kRecord = SSL3_RT_MAX_PLAIN_LENGTH;
-/// Encrypted in one go, before other connections have their turn: about a tenth of a millisecond.
+/// Encrypted in one go, before other connections have their turn.
 constexpr std::size_t kMostPerTurn = 256 * 1024;
 
 /// The next record's content: from `head` and `body` as if they were one, copied only where they meet.
