@@ -9,6 +9,7 @@
 
 #include "agent/black_box.hpp"
 #include "agent/server/address.hpp"
+#include "agent/server/transport/transport.hpp"
 #include "agent/server/worker.hpp"
 #include "agent/service/service.hpp"
 #include "agent/supervisor/arbiter.hpp"
@@ -81,6 +82,13 @@ public:
         context.setting(prefix + "address", listener.address, origin);
         tell(prefix + "backlog", options.backlog, ListenerOptions{}.backlog);
         tell(prefix + "queue_capacity", options.queue_capacity, ListenerOptions{}.queue_capacity);
+        if (options.tls) {
+            context.setting(prefix + "tls_certificate", options.tls->certificate, origin);
+            context.setting(prefix + "tls_key", options.tls->key, origin);
+        }
+        if (options.proxy)
+            context.setting(prefix + "trusted_proxies",
+                            fmt::format("{}", fmt::join(options.proxy->trusted, ", ")), origin);
     }
 
     Tunable<milliseconds> queue_deadline(unsigned listener, const ListenerOptions& options) {
@@ -162,7 +170,9 @@ std::string Group::http(std::string_view address, Router router, ListenerOptions
     if (impl_->listeners.size() >= telemetry::kMaxListeners)
         throw std::length_error(fmt::format("a group has at most {} listeners", telemetry::kMaxListeners));
     const auto index = static_cast<unsigned>(impl_->listeners.size());
+    auto transport = server::make_transport(options, impl_->telemetry);
     auto listener = server::bind_http(address, std::move(router), options, index);
+    listener->transport = std::move(transport);
     listener->queue_deadline = impl_->settings.queue_deadline(index, options);
     impl_->settings.tell(*listener);
     impl_->listeners.push_back(std::move(listener));

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "agent/server/shielded_thread.hpp"
+#include "agent/server/transport/sniff.hpp"
 #include "agent/telemetry/seat.hpp"
 
 namespace signalbox::server {
@@ -35,9 +36,23 @@ int open_reserve() {
     return ::open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
+/// As far as can be told without waiting for the first byte.
+bool expects_tls(const HttpListener& listener, int descriptor) {
+    const ListenerOptions& options = listener.options;
+    if (!options.tls) return false;
+    char first = 0;
+    const bool known = !options.proxy && ::recv(descriptor, &first, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+    return known ? begins_tls(first) : options.tls->policy == TlsPolicy::required;
+}
+
 }  // namespace
 
-void send_unavailable(int descriptor) {
+void send_unavailable(const HttpListener& listener, int descriptor) {
+    if (expects_tls(listener, descriptor)) {
+        static constexpr std::string_view kAlert("\x15\x03\x03\x00\x02\x02\x50", 7);  // RFC 8446, section 6
+        ::send(descriptor, kAlert.data(), kAlert.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+        return;
+    }
     static constexpr std::string_view kAnswer =
         "HTTP/1.1 503 Service Unavailable\r\n"
         "Retry-After: 1\r\n"
@@ -119,7 +134,7 @@ void AcceptThread::take(int descriptor, const sockaddr_storage& peer) {
 
 void AcceptThread::turn_away(int descriptor, std::uint64_t now) {
     queue_.count_shed();
-    send_unavailable(descriptor);
+    send_unavailable(listener_, descriptor);
     lingering_.add(descriptor, now);
 }
 
@@ -145,7 +160,7 @@ bool AcceptThread::restore_reserve() {
 void AcceptThread::turn_away_and_keep_the_place(int descriptor) {
     metrics_.shed_no_descriptors.add();
     queue_.count_shed();
-    send_unavailable(descriptor);
+    send_unavailable(listener_, descriptor);
     ::shutdown(descriptor, SHUT_WR);
     char waste[4096];
     while (::recv(descriptor, waste, sizeof waste, MSG_DONTWAIT) > 0) {

@@ -22,8 +22,8 @@
 namespace signalbox::server {
 
 /// Sends "503 Service Unavailable" with "Retry-After: 1" on a fresh connection, as far as it fits, without
-/// waiting.
-void send_unavailable(int descriptor);
+/// waiting. A client that speaks TLS gets the alert internal_error: text would look like a broken record.
+void send_unavailable(const HttpListener& listener, int descriptor);
 
 class AcceptThread {
 public:

@@ -381,5 +381,6 @@ void HttpConnection<Stream>::finish(Next how, std::uint64_t now) {
 }
 
 template class HttpConnection<PlainStream>;
+template class HttpConnection<TlsStream>;
 
 }  // namespace signalbox::server

@@ -12,6 +12,7 @@
 #include "agent/server/http_parser.hpp"
 #include "agent/server/plain_stream.hpp"
 #include "agent/server/read_buffer.hpp"
+#include "agent/server/transport/tls_stream.hpp"
 #include "agent/server/worker.hpp"
 #include "agent/server/worker_context.hpp"
 
@@ -88,5 +89,6 @@ private:
 };
 
 extern template class HttpConnection<PlainStream>;
+extern template class HttpConnection<TlsStream>;
 
 }  // namespace signalbox::server

@@ -14,6 +14,38 @@ namespace {
 
 constexpr int kPerTurn = 16;
 
+/// HTTP/1.x behind whatever transport.
+class HttpService final : public StreamService {
+public:
+    HttpService(WorkerContext& context, std::shared_ptr<const HttpListener> listener)
+        : context_(context), listener_(std::move(listener)) {}
+
+    void serve(PlainStream stream, std::string peer, std::uint64_t now) override {
+        start(std::move(stream), std::move(peer), now);
+    }
+    void serve(TlsStream stream, std::string peer, std::uint64_t now) override {
+        start(std::move(stream), std::move(peer), now);
+    }
+    std::string_view tls_required() const override {
+        return "HTTP/1.1 400 Bad Request\r\n"
+               "Connection: close\r\n"
+               "Content-Type: text/plain; charset=utf-8\r\n"
+               "Content-Length: 64\r\n"
+               "\r\n"
+               "400 Bad Request: This port speaks TLS; use https:// for the URL\n";
+    }
+
+private:
+    template <class Stream>
+    void start(Stream stream, std::string peer, std::uint64_t now) {
+        std::make_shared<HttpConnection<Stream>>(context_, listener_, std::move(stream), std::move(peer))
+            ->start(now);
+    }
+
+    WorkerContext& context_;
+    const std::shared_ptr<const HttpListener> listener_;
+};
+
 }  // namespace
 
 Intake::Intake(WorkerContext& context, std::shared_ptr<const HttpListener> listener, AcceptQueue& queue,
@@ -22,7 +54,25 @@ Intake::Intake(WorkerContext& context, std::shared_ptr<const HttpListener> liste
       listener_(std::move(listener)),
       queue_(queue),
       last_turn_(last_turn),
-      wakeup_(context.io, ::dup(queue.wakeup())) {}
+      wakeup_(context.io, ::dup(queue.wakeup())) {
+    if (!listener_->transport) return;
+    service_ = std::make_unique<HttpService>(context_, listener_);
+    transport_.emplace(*listener_->transport, *service_);
+}
+
+void Intake::look_after(std::uint64_t now) {
+    if (!transport_ || !transport_->tls) return;
+    const auto [reload, message] = transport_->tls->look_after(now);
+    if (reload == TlsServer::Reload::done) {
+        transport_->shared.metrics.reloads.add();
+        context_.seat.log(wire::Severity::info, "tls_reloaded",
+                          listener_->address + " serves a new certificate: " + message + ".");
+    } else if (reload == TlsServer::Reload::refused) {
+        transport_->shared.metrics.refused_reloads.add();
+        context_.seat.log(wire::Severity::error, "tls_reload_failed",
+                          listener_->address + " keeps its old certificate. " + message);
+    }
+}
 
 void Intake::take_some() {
     const std::uint64_t now = telemetry::monotonic_ns();
@@ -51,12 +101,18 @@ void Intake::open(const AcceptedSocket& socket, std::uint64_t now) {
     if (waited > listener_->queue_deadline.get()) {
         context_.metrics.shed_deadline.add();
         queue_.count_shed();
-        send_unavailable(socket.descriptor);
+        send_unavailable(*listener_, socket.descriptor);
         context_.lingering.add(socket.descriptor, now);
         return;
     }
     // The family of a unix client that has not bound its socket is not in its address.
     const int family = listener_->is_unix ? AF_UNIX : socket.peer.ss_family;
+    if (transport_) {
+        PlainStream::Socket connected(context_.io.get_executor());
+        connected.assign({family, 0}, socket.descriptor);
+        return std::make_shared<Reception>(context_, *transport_, std::move(connected), socket.peer)
+            ->start(now);
+    }
     std::make_shared<HttpConnection<PlainStream>>(
         context_, listener_, PlainStream(context_.io, family, socket.descriptor), format_address(socket.peer))
         ->start(now);

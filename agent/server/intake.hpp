@@ -6,6 +6,7 @@
 
 #include "agent/server/accept_queue.hpp"
 #include "agent/server/load.hpp"
+#include "agent/server/transport/reception.hpp"
 #include "agent/server/worker.hpp"
 #include "agent/server/worker_context.hpp"
 
@@ -17,6 +18,8 @@ public:
            LastTurn& last_turn);
 
     void start() { take_some(); }
+    /// To be called once a second.
+    void look_after(std::uint64_t now);
 
 private:
     void take_some();
@@ -27,6 +30,8 @@ private:
     std::shared_ptr<const HttpListener> listener_;
     AcceptQueue& queue_;
     LastTurn& last_turn_;
+    std::unique_ptr<StreamService> service_;    ///< with a transport
+    std::optional<WorkerTransport> transport_;  ///< none: plain text
     boost::asio::posix::stream_descriptor wakeup_;
     std::uint64_t wakeups_ = 0;
 };

@@ -1,7 +1,6 @@
 // The byte stream under an HTTP connection, unencrypted: TCP or a unix socket.
 //
-// HttpConnection is a template over this type. A TLS stream offers the same members; its write_now() writes
-// nothing (the record layer may need to read first), so that everything goes through async_write().
+// HttpConnection is a template over this type; TlsStream offers the same members.
 #pragma once
 
 #include <sys/socket.h>
@@ -26,6 +25,7 @@ public:
     PlainStream(boost::asio::io_context& io, int family, int descriptor) : socket_(io.get_executor()) {
         socket_.assign({family, 0}, descriptor);
     }
+    explicit PlainStream(Socket socket) : socket_(std::move(socket)) {}
 
     auto get_executor() { return socket_.get_executor(); }
 

@@ -84,6 +84,8 @@ private:
         if (beats_++ % kBeatsPerSecond == 0) {
             context_.seat.set_open_files(count_open_files());
             if (config_.refresh) config_.refresh();
+            for (const auto& entrance : entrances_)
+                entrance->intake.look_after(now);
         }
         if (context_.draining && drained(now)) return context_.io.stop();
         beat_.expires_after(kBeat);
@@ -125,6 +127,7 @@ private:
 }  // namespace
 
 int run_worker(telemetry::SeatWriter& seat, const WorkerConfig& config) {
+    ::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes with write(2)
     return Worker(seat, config).run();
 }
 

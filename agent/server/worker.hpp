@@ -17,6 +17,8 @@
 
 namespace signalbox::server {
 
+struct Transport;
+
 /// A bound, listening socket and what is served on it. Made before the fork, shared by all workers.
 struct HttpListener {
     int socket = -1;
@@ -25,6 +27,7 @@ struct HttpListener {
     bool is_unix = false;
     Router router;
     ListenerOptions options;
+    std::shared_ptr<Transport> transport{};             ///< of make_transport(); null: plain text
     Tunable<std::chrono::milliseconds> queue_deadline;  ///< what holds, rather than the one in `options`
 };
 

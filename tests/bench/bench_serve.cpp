@@ -1,5 +1,5 @@
-// What a keep-alive request costs: mailroom (two workers, the agent on) beside nginx (two workers), under
-// wrk, on /hello.
+// What a keep-alive request costs, and what a new TLS connection with one request: mailroom (two workers, the
+// agent on) beside nginx (two workers), under wrk and under openssl s_time, on /hello.
 #include <fmt/format.h>
 
 #include <boost/asio/ip/tcp.hpp>
@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iostream>
 #include <memory>
 #include <stdexcept>
@@ -16,6 +17,7 @@
 
 #include "tests/bench/bench.hpp"
 #include "tests/bench/child.hpp"
+#include "tests/bench/s_time.hpp"
 #include "tests/bench/temporary_directory.hpp"
 #include "tests/bench/wrk.hpp"
 
@@ -40,12 +42,13 @@ tcp::endpoint local_port(unsigned short port) {
     return {asio::ip::address_v4::loopback(), port};
 }
 
-Server start_mailroom(const fs::path& directory) {
+Server start_mailroom(const fs::path& directory, const std::vector<std::string>& more = {}) {
     const fs::path program = fs::read_symlink("/proc/self/exe").parent_path() / "mailroom";
     Server server;
-    server.process = std::make_unique<bench::Child>(
-        std::vector<std::string>{program, "--listen", "127.0.0.1:0", "--workers", "2", "--agent",
-                                 directory / "agent.sock", "--quiet"});
+    std::vector<std::string> arguments{
+        program, "--listen", "127.0.0.1:0", "--workers", "2", "--agent", directory / "agent.sock", "--quiet"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    server.process = std::make_unique<bench::Child>(arguments);
     const std::string line = server.process->read_line();  // "listening on 127.0.0.1:4242"
     server.endpoint = local_port(static_cast<unsigned short>(std::stoul(line.substr(line.rfind(':') + 1))));
     return server;
@@ -56,7 +59,7 @@ unsigned short free_port() {
     return tcp::acceptor(io, local_port(0)).local_endpoint().port();
 }
 
-std::string nginx_configuration(unsigned short port) {
+std::string nginx_configuration(unsigned short port, const std::string& tls) {
     return fmt::format(
         "daemon off;\n"
         "worker_processes 2;\n"
@@ -69,20 +72,42 @@ std::string nginx_configuration(unsigned short port) {
         "    client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;\n"
         "    uwsgi_temp_path uwsgi; scgi_temp_path scgi;\n"
         "    server {{\n"
-        "        listen 127.0.0.1:{};\n"
+        "        listen 127.0.0.1:{}{}\n"
         "        location /hello {{ default_type text/plain; return 200 \"Hello!\\n\"; }}\n"
         "    }}\n"
         "}}\n",
-        port);
+        port, tls.empty() ? ";" : " ssl;" + tls);
 }
 
-Server start_nginx(const fs::path& directory) {
+Server start_nginx(const fs::path& directory, const std::string& tls = {}) {
     Server server;
     server.endpoint = local_port(free_port());
-    std::ofstream(directory / "nginx.conf") << nginx_configuration(server.endpoint.port()) << std::flush;
+    std::ofstream(directory / "nginx.conf") << nginx_configuration(server.endpoint.port(), tls) << std::flush;
     server.process = std::make_unique<bench::Child>(
         std::vector<std::string>{"nginx", "-p", directory, "-c", "nginx.conf", "-e", "stderr"});
     return server;
+}
+
+void make_certificate(const fs::path& directory) {
+    const std::string command = fmt::format(
+        "cd {} && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "
+        "/CN=bench "
+        "-keyout key.pem -out cert.pem 2>&1",
+        directory.string());
+    if (bench::output_of(command).find("-----") == std::string::npos)
+        throw std::runtime_error("openssl makes no certificate");
+}
+
+Server start_tls_mailroom(const fs::path& directory) {
+    make_certificate(directory);
+    return start_mailroom(directory,
+                          {"--tls-cert", directory / "cert.pem", "--tls-key", directory / "key.pem"});
+}
+
+Server start_tls_nginx(const fs::path& directory) {
+    make_certificate(directory);
+    return start_nginx(
+        directory, " ssl_certificate cert.pem; ssl_certificate_key key.pem; ssl_protocols TLSv1.2 TLSv1.3;");
 }
 
 /// The status and body of GET /hello.
@@ -115,8 +140,29 @@ void expect_hello(const Server& server) {
     }
 }
 
+void expect_port(const Server& server) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    for (boost::system::error_code ec = boost::asio::error::not_connected; ec;) {
+        server.process->expect_running();
+        asio::io_context io;
+        tcp::socket(io).connect(server.endpoint, ec);
+        if (ec && std::chrono::steady_clock::now() > deadline) throw boost::system::system_error(ec);
+    }
+}
+
+/// µs of CPU per connection with a full handshake and one request.
+double measure_handshakes(const std::function<Server(const fs::path&)>& start) {
+    const bench::TemporaryDirectory directory;
+    const Server server = start(directory.path());
+    expect_port(server);
+    bench::run_s_time(server.endpoint.port(), kWarmUpSeconds);
+    const double cpu_before = server.process->cpu_seconds();
+    const std::uint64_t connections = bench::run_s_time(server.endpoint.port(), kSeconds);
+    return (server.process->cpu_seconds() - cpu_before) * 1e6 / static_cast<double>(connections);
+}
+
 /// Requests per second, p99 in ms, µs of CPU per request.
-std::vector<double> measure(Server (*start)(const fs::path&)) {
+std::vector<double> measure(const std::function<Server(const fs::path&)>& start) {
     const bench::TemporaryDirectory directory;
     const Server server = start(directory.path());
     expect_hello(server);
@@ -144,7 +190,12 @@ int main(int argc, char** argv) {
             {{"serve_keepalive_rps", "req/s"},
              {"serve_keepalive_p99", "ms"},
              {"serve_keepalive_cpu", "µs/req"}},
-            "nginx", [] { return measure(start_mailroom); }, [] { return measure(start_nginx); });
+            "nginx",
+            [] { return measure([](const fs::path& directory) { return start_mailroom(directory); }); },
+            [] { return measure([](const fs::path& directory) { return start_nginx(directory); }); });
+        suite.compare(
+            "serve_tls_cpu", "µs/connection", "nginx", [] { return measure_handshakes(start_tls_mailroom); },
+            [] { return measure_handshakes(start_tls_nginx); });
     } catch (const std::exception& error) {
         std::cerr << "\nbench_serve: " << error.what() << '\n';
         return 1;

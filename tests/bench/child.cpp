@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -121,6 +122,17 @@ std::vector<pid_t> Child::family() const {
         for (const auto& [pid, parent] : parents)
             if (parent == found[i]) found.push_back(pid);
     return found;
+}
+
+std::string output_of(const std::string& command) {
+    FILE* const pipe = popen(command.c_str(), "r");
+    if (!pipe) throw std::system_error(errno, std::generic_category(), command);
+    std::string output;
+    char chunk[4096];
+    while (const std::size_t bytes = fread(chunk, 1, sizeof chunk, pipe))
+        output.append(chunk, bytes);
+    if (pclose(pipe) != 0) throw std::runtime_error(fmt::format("{} failed:\n{}", command, output));
+    return output;
 }
 
 }  // namespace bench

@@ -33,4 +33,7 @@ private:
     int output_ = -1;
 };
 
+/// What the shell's `command` prints. Throws std::runtime_error with that when it fails.
+std::string output_of(const std::string& command);
+
 }  // namespace bench

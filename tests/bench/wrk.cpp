@@ -2,8 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <cstdio>
 #include <stdexcept>
+
+#include "tests/bench/child.hpp"
 
 namespace bench {
 
@@ -44,14 +45,7 @@ WrkResult parse_wrk(const std::string& report) {
 
 WrkResult run_wrk(const std::string& url, unsigned seconds) {
     const std::string command = fmt::format("wrk -t1 -c64 -d{}s --latency {} 2>&1", seconds, url);
-    FILE* pipe = popen(command.c_str(), "r");
-    if (!pipe) throw std::runtime_error("cannot run wrk");
-    std::string report;
-    char chunk[4096];
-    while (const std::size_t bytes = fread(chunk, 1, sizeof chunk, pipe))
-        report.append(chunk, bytes);
-    if (pclose(pipe) != 0) refuse(report);
-    return parse_wrk(report);
+    return parse_wrk(output_of(command));
 }
 
 }  // namespace bench

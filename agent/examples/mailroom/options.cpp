@@ -70,6 +70,35 @@ void add_agent_options(CLI::App& app, signalbox::GroupOptions& group) {
     tls->needs(certificate)->needs(key)->needs(authority);
 }
 
+void add_transport_options(CLI::App& app, signalbox::ListenerOptions& listener) {
+    const char* section = "Transport (of all listeners)";
+    const auto add_file = [&](const char* name, std::string signalbox::TlsOptions::*file, const char* help) {
+        const auto take = [&listener, file](const std::string& path) {
+            if (!listener.tls) listener.tls.emplace();
+            (*listener.tls).*file = path;
+        };
+        return app.add_option_function<std::string>(name, take, help)
+            ->type_name("FILE")
+            ->check(CLI::ExistingFile)
+            ->group(section);
+    };
+    auto* certificate = add_file("--tls-cert", &signalbox::TlsOptions::certificate,
+                                 "Speak TLS with this certificate and those that lead to its root (PEM).\n"
+                                 "When the files change, the new ones are served from then on");
+    auto* key = add_file("--tls-key", &signalbox::TlsOptions::key, "Its key (PEM)");
+    certificate->needs(key);
+    key->needs(certificate);
+    const auto trust = [&listener](const std::vector<std::string>& networks) {
+        listener.proxy = signalbox::ProxyOptions{.trusted = networks};
+    };
+    app.add_option_function<std::vector<std::string>>(
+           "--trusted-proxy", trust,
+           "Whose connections begin with a PROXY header, version 2: 192.0.2.7, 10.0.0.0/8 or unix")
+        ->type_name("NETWORK")
+        ->allow_extra_args(false)
+        ->group(section);
+}
+
 void add_server_options(CLI::App& app, Options& options) {
     app.add_option("--listen", options.addresses,
                    "Where to serve HTTP: 127.0.0.1:8080, [::1]:8080, *:8080 or unix:PATH; port 0 takes a\n"
@@ -135,6 +164,7 @@ std::optional<int> parse_command_line(int argc, char** argv, Options& options) {
     options.group.name = "mailroom";
     options.group.origin = "command line";
     add_server_options(app, options);
+    add_transport_options(app, options.listener);
     add_agent_options(app, options.group);
     try {
         app.parse(argc, argv);

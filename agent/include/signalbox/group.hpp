@@ -20,6 +20,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +30,7 @@
 #include "signalbox/http.hpp"
 #include "signalbox/log_sinks.hpp"
 #include "signalbox/telemetry.hpp"
+#include "signalbox/transport.hpp"
 
 namespace signalbox {
 
@@ -48,6 +50,8 @@ struct ListenerOptions {
     unsigned queue_capacity = 512;                    ///< of each worker's accept queue
     std::chrono::milliseconds queue_deadline{5'000};  ///< a connection that waited longer is shed
     HttpLimits limits{};
+    std::optional<TlsOptions> tls{};      ///< none: plain text
+    std::optional<ProxyOptions> proxy{};  ///< none: the peer is who has connected
 };
 
 /// TLS 1.3 with client certificates for the agent's TCP port. PEM files.
@@ -95,7 +99,7 @@ public:
 
     /// Serves HTTP/1.1 at `address`: "127.0.0.1:8080", "[::1]:8080", "*:8080" or "unix:/run/hello.sock". Port
     /// 0 takes a free one. Binds at once; returns the address as bound. Throws std::system_error
-    /// ("127.0.0.1:80: permission denied").
+    /// ("127.0.0.1:80: permission denied") or std::invalid_argument (a certificate that cannot be used, and why).
     std::string http(std::string_view address, Router router, ListenerOptions options = {});
 
     /// Called in each worker after the fork, before it is ready, with its slot.

@@ -173,6 +173,8 @@ private slots:
         row("too long", {"--drain-deadline", "99999999999min"}, "24 hours");
         row("no capacity", {"--queue-capacity", "-1"}, "--queue-capacity");
         row("TLS without certificate", {"--agent-tls", "127.0.0.1:0"}, "--agent-cert");
+        row("a certificate without its key", {"--tls-cert", "/dev/null"}, "--tls-key");
+        row("no network", {"--trusted-proxy", "10.0.0.0/33"}, "'10.0.0.0/33' is no network; try");
         row("no such file", {"--agent-cert", "/nonexistent/cert.pem"}, "/nonexistent/cert.pem");
         row("no address", {"--listen", "nonsense"}, "nonsense");
         row("no such option", {"--bogus"}, "--bogus");

@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "agent/server/transport/transport.hpp"
 #include "agent/telemetry/collector.hpp"
 #include "agent/telemetry/seat.hpp"
 #include "agent/telemetry/segment.hpp"
@@ -22,6 +23,7 @@ WorkerProcesses::WorkerProcesses(Router router, ListenerOptions options, const s
                                  std::chrono::milliseconds drain_deadline)
     : telemetry_(TelemetryOptions{.group = "test", .max_workers = 2, .instruments = 64}),
       listener_(server::bind_http(address, std::move(router), options, 0)) {
+    listener_->transport = server::make_transport(options, telemetry_);
     config_.listeners = {listener_};
     config_.metrics = server::make_server_metrics(telemetry_);
     config_.drain_deadline = drain_deadline;
@@ -39,7 +41,8 @@ WorkerProcesses::~WorkerProcesses() {
 void WorkerProcesses::start(unsigned index) {
     telemetry::Seat& place = *telemetry_.segment().seat(index);
     place.phase.store(static_cast<std::uint32_t>(telemetry::Phase::starting));
-    place.generation.store(place.generation.load() + 1);
+    place.generation.store(++generations_);
+    place.slot.store(index / 2);
     const pid_t pid = ::fork();
     if (pid == 0) {
         telemetry_.attach(index);
@@ -98,17 +101,51 @@ bool WorkerProcesses::is_ready(unsigned index) {
 }
 
 sketch::ExponentialHistogram WorkerProcesses::distribution(std::string_view name) {
+    sketch::ExponentialHistogram sum;
+    for_each_sample(name, {}, [&](const wire::Sample& sample) {
+        sum.merge(std::get<sketch::ExponentialHistogram>(sample.value));
+    });
+    return sum;
+}
+
+std::uint64_t WorkerProcesses::counter(std::string_view name, const Labels& labels) {
+    std::uint64_t sum = 0;
+    for_each_sample(name, labels, [&](const wire::Sample& sample) {
+        sum += std::get<wire::CounterDelta>(sample.value).increase;
+    });
+    return sum;
+}
+
+template <class Visit>
+void WorkerProcesses::for_each_sample(std::string_view name, const Labels& labels, Visit visit) {
     const telemetry::SegmentView view(telemetry_.segment().descriptor());
     telemetry::Collector collector(view);
     const auto instruments = collector.new_instruments();
-    const auto wanted =
-        std::ranges::find_if(instruments, [&](const auto& instrument) { return instrument.name == name; });
-    sketch::ExponentialHistogram sum;
+    const auto wanted = std::ranges::find_if(instruments, [&](const auto& instrument) {
+        return instrument.name == name && instrument.labels == labels;
+    });
+    if (wanted == instruments.end()) return;
     for (const wire::Series& series : collector.collect().series)
         for (const wire::Sample& sample : series.samples)
-            if (sample.instrument == wanted->index)
-                sum.merge(std::get<sketch::ExponentialHistogram>(sample.value));
-    return sum;
+            if (sample.instrument == wanted->index) visit(sample);
+}
+
+void WorkerProcesses::rotate_ticket_keys() {
+    rotations_ += 1;
+    const std::chrono::nanoseconds ahead = rotations_ * listener_->options.tls->ticket_rotation;
+    listener_->transport->ticket_keys->rotate_if_due(telemetry::monotonic_ns() +
+                                                     static_cast<std::uint64_t>(ahead.count()));
+}
+
+std::vector<std::string> WorkerProcesses::events(std::string_view name, unsigned index) {
+    const telemetry::SegmentView view(telemetry_.segment().descriptor());
+    std::uint64_t next = 0;
+    std::vector<telemetry::RawEvent> all;
+    view.read_seat_events(index, next, all);
+    std::vector<std::string> texts;
+    for (const telemetry::RawEvent& event : all)
+        if (event.name == name) texts.push_back(event.text);
+    return texts;
 }
 
 namespace {

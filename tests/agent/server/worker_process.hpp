@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "agent/server/worker.hpp"
 #include "common/sketch/exponential_histogram.hpp"
@@ -37,12 +38,24 @@ public:
     bool is_ready(unsigned index = 0);
     /// All that the workers have recorded in this distribution.
     signalbox::sketch::ExponentialHistogram distribution(std::string_view name);
+    /// The sum over the workers of the counter with these labels; 0 if there is none.
+    std::uint64_t counter(std::string_view name, const signalbox::Labels& labels = {});
+    /// Texts of the events of that name in the worker's ring.
+    std::vector<std::string> events(std::string_view name, unsigned seat = 0);
+
+    /// As if the time had come, which is then put off for another period.
+    void rotate_ticket_keys();
 
 private:
+    template <class Visit>
+    void for_each_sample(std::string_view name, const signalbox::Labels& labels, Visit visit);
+
     signalbox::Telemetry telemetry_;
     std::shared_ptr<signalbox::server::HttpListener> listener_;
     signalbox::server::WorkerConfig config_;
     std::map<unsigned, pid_t> running_;
+    std::uint64_t generations_ = 0;  ///< no two workers have the same
+    unsigned rotations_ = 0;
 };
 
 /// GET /hello, GET /slow (a coroutine, 50 ms), POST /echo, GET /large (8 MiB), GET /fail, GET /spin?ms=…, and

@@ -1,0 +1,49 @@
+// An OpenSSL context for a listener. Only in workers, and in the child that checks the options: the arbiter
+// never calls OpenSSL.
+#pragma once
+
+#include <openssl/ssl.h>
+
+#include <memory>
+#include <string>
+
+#include "agent/server/transport/ticket_keys.hpp"
+#include "agent/server/transport/tls_files.hpp"
+#include "signalbox/transport.hpp"
+
+namespace signalbox::server {
+
+template <auto free>
+struct FreeWith {
+    template <class T>
+    void operator()(T* object) const {
+        free(object);
+    }
+};
+using TlsContext = std::unique_ptr<SSL_CTX, FreeWith<SSL_CTX_free>>;
+
+/// What the callbacks of a context use. Outlives the context and every handshake with it.
+struct TlsCallbackState {
+    explicit TlsCallbackState(const TlsOptions& options);
+
+    TicketKeyRing tickets;
+    std::string protocols;  ///< as ALPN writes them: each behind its length
+    std::unique_ptr<EVP_CIPHER, FreeWith<EVP_CIPHER_free>>
+        cipher;  ///< of tickets; fetched once, which is slow
+};
+
+/// Checks that the files belong together. Throws std::invalid_argument that names the file, the
+/// reason and the way out.
+TlsContext make_tls_context(const TlsOptions& options, const TlsFiles& files, TlsCallbackState& state);
+
+/// "CN = example.org, valid until Nov 21 07:00:00 2027 GMT": the certificate that it serves.
+std::string describe_certificate(const SSL_CTX& context);
+
+/// Lets `context` encrypt and read tickets with `state.tickets`.
+void use_shared_tickets(SSL_CTX& context, TlsCallbackState& state);
+
+/// Whether these options would do: throws as make_tls_context() does, but leaves this process without a trace of
+/// OpenSSL, since a child does it. Also throws std::invalid_argument for what needs no file to be wrong.
+void check_tls_options(const TlsOptions& options);
+
+}  // namespace signalbox::server
