@@ -13,7 +13,11 @@
 #include "agent/server/worker.hpp"
 #include "agent/service/service.hpp"
 #include "agent/supervisor/arbiter.hpp"
+#include "agent/supervisor/inherited_sockets.hpp"
 #include "agent/supervisor/journal.hpp"
+#include "agent/supervisor/pid_file.hpp"
+#include "agent/supervisor/privileges.hpp"
+#include "agent/supervisor/process.hpp"
 
 namespace signalbox {
 namespace {
@@ -67,10 +71,57 @@ public:
                           .max = kDay,
                           .help = "A worker that is not ready by then is replaced",
                           .origin = origin_of(given.start_deadline, usual.start_deadline)}),
-          memory_limit(context, "worker_memory_limit", given.worker_memory_limit,
-                       {.max = Bytes{std::uint64_t{1} << 50},
-                        .help = "A worker whose resident memory is above this is cycled; 0: no limit",
-                        .origin = origin_of(given.worker_memory_limit, usual.worker_memory_limit)}) {
+          limits{
+              .memory = {context,
+                         "worker_memory_limit",
+                         given.worker_memory_limit,
+                         {.max = Bytes{std::uint64_t{1} << 50},
+                          .help = "A worker whose resident memory is above this is cycled; 0: no limit",
+                          .origin = origin_of(given.worker_memory_limit, usual.worker_memory_limit)}},
+              .open_files = {context,
+                             "worker_open_files_limit",
+                             given.worker_open_files_limit,
+                             {.min = 0,
+                              .unit = "files",
+                              .help = "A worker with more descriptors than this is cycled; 0: no limit",
+                              .origin =
+                                  origin_of(given.worker_open_files_limit, usual.worker_open_files_limit)}},
+              .requests =
+                  {context,
+                   "worker_request_limit",
+                   given.worker_request_limit,
+                   {.min = 0,
+                    .max = std::int64_t{1} << 50,
+                    .unit = "requests",
+                    .help =
+                        "A worker that has answered so many, or up to a tenth more, is cycled; 0: no limit",
+                    .origin = origin_of(given.worker_request_limit, usual.worker_request_limit)}},
+              .age = {context,
+                      "worker_age_limit",
+                      given.worker_age_limit,
+                      {.min = std::chrono::seconds(0),
+                       .max = 366 * kDay,
+                       .help = "A worker that is so old, or up to a tenth older, is cycled; 0: no limit",
+                       .origin = origin_of(given.worker_age_limit, usual.worker_age_limit)}},
+              .lag = {context,
+                      "worker_lag_limit",
+                      given.worker_lag_limit,
+                      {.max = kDay,
+                       .help = "A worker whose event loop is later than this ten times in a minute is "
+                               "cycled; 0: no limit",
+                       .origin = origin_of(given.worker_lag_limit, usual.worker_lag_limit)}}},
+          loops{.spin = {context,
+                         "spin_threshold",
+                         given.spin_threshold,
+                         {.max = kDay,
+                          .help = "An event loop that is so late is reported with its stack; 0: never",
+                          .origin = origin_of(given.spin_threshold, usual.spin_threshold)}},
+                .wedge = {context,
+                          "wedge_timeout",
+                          given.wedge_timeout,
+                          {.max = kDay,
+                           .help = "A worker whose event loop is so late is replaced; 0: never",
+                           .origin = origin_of(given.wedge_timeout, usual.wedge_timeout)}}} {
         tell("workers", given.workers, usual.workers);
         tell("max_workers", given.max_workers, usual.max_workers);
         tell("agent_socket", given.agent_socket, usual.agent_socket);
@@ -105,7 +156,8 @@ public:
     std::string origin;
     Tunable<milliseconds> drain_deadline;
     Tunable<milliseconds> start_deadline;
-    Tunable<Bytes> memory_limit;
+    supervisor::Limits limits;
+    supervisor::LoopThresholds loops;
 
 private:
     template <class T>
@@ -214,6 +266,10 @@ void Group::Impl::publish(const server::HttpListener& listener) {
 int Group::Impl::serve(telemetry::SeatWriter& seat, std::function<void()> notify) {
     std::optional<LogWriter> log;
     if (log_sinks) log.emplace(telemetry, log_sinks(seat.slot()), log_options);
+    if (options.pin_workers && !supervisor::pin_to_processor(seat.slot()))
+        seat.log(
+            wire::Severity::warning, "worker_not_pinned",
+            fmt::format("Worker {} is not pinned to a processor: {}.", seat.slot(), std::strerror(errno)));
     for (const auto& function : after_fork)
         function(seat.slot());
     server::WorkerConfig config;
@@ -221,6 +277,7 @@ int Group::Impl::serve(telemetry::SeatWriter& seat, std::function<void()> notify
     config.metrics = metrics;
     config.drain_deadline = settings.drain_deadline;
     config.refresh = [this] { telemetry.refresh(); };
+    if (log) config.reopen_logs = [&log] { log->reopen(); };
     config.notify_arbiter = std::move(notify);
     return server::run_worker(seat, config);
 }
@@ -229,7 +286,8 @@ supervisor::ArbiterConfig Group::Impl::arbiter_config() {
     supervisor::ArbiterConfig config;
     config.roster = {.workers = options.workers,
                      .max_workers = options.max_workers,
-                     .memory_limit = settings.memory_limit,
+                     .limits = settings.limits,
+                     .loops = settings.loops,
                      .drain_deadline = settings.drain_deadline,
                      .start_deadline = settings.start_deadline,
                      .fork_worker = {}};
@@ -261,7 +319,20 @@ supervisor::ArbiterConfig Group::Impl::arbiter_config() {
 int Group::run() {
     if (impl_->listeners.empty())
         throw std::logic_error("the group serves nothing: call http() before run()");
-    return supervisor::Arbiter(impl_->telemetry, impl_->arbiter_config()).run();
+    const supervisor::PidFile pid_file(impl_->options.pid_file);
+    supervisor::ArbiterConfig config = impl_->arbiter_config();
+    if (pid_file.descriptor() >= 0) {
+        config.close_in_workers.push_back(pid_file.descriptor());
+        config.close_in_agent.push_back(pid_file.descriptor());
+    }
+    supervisor::set_open_files_limit(impl_->options.open_files);
+    supervisor::become(impl_->options.user, impl_->options.user_group);
+    for (const std::string& unused : supervisor::close_unused_inherited_sockets())
+        supervisor::Journal(impl_->telemetry.segment(), impl_->options.quiet)
+            .say(wire::Severity::warning, "inherited_socket_unused",
+                 fmt::format("Nothing is served on the inherited {}; its address is that of no listener.",
+                             unused));
+    return supervisor::Arbiter(impl_->telemetry, std::move(config)).run();
 }
 
 }  // namespace signalbox

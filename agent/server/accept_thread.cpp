@@ -100,6 +100,7 @@ void AcceptThread::run() {
         lingering_.sweep(telemetry::monotonic_ns());
         std::this_thread::sleep_for(5ms);
     }
+    finished_ = true;
 }
 
 void AcceptThread::accept_one() {

@@ -36,6 +36,8 @@ public:
 
     /// Returns when nothing is accepted any more; what has been accepted is in the queue.
     void stop();
+    /// What it has shed has been read as well: the destructor does not wait.
+    bool finished() const { return finished_; }
 
 private:
     void run();
@@ -55,6 +57,7 @@ private:
     int reserve_;  ///< a descriptor to give up when there is no other to accept with; -1: given up
     std::atomic<bool> stopping_{false};
     std::atomic<bool> stopped_{false};
+    std::atomic<bool> finished_{false};
     std::thread thread_;  ///< last: it uses the rest
 };
 

@@ -11,6 +11,7 @@
 
 #include "agent/server/address.hpp"
 #include "agent/server/worker.hpp"
+#include "agent/supervisor/inherited_sockets.hpp"
 
 namespace signalbox::server {
 
@@ -67,9 +68,11 @@ std::shared_ptr<HttpListener> bind_http(std::string_view text, Router router, Li
                                     std::to_string(telemetry::kMaxListeners) + " listeners");
     SocketAddress address = parse_address(text);
     const bool is_unix = !address.unix_path.empty();
-    if (is_unix) remove_abandoned(address);
+    const int inherited =
+        supervisor::take_inherited_socket(reinterpret_cast<const sockaddr*>(&address.storage), address.size);
+    if (is_unix && inherited < 0) remove_abandoned(address);
 
-    const int socket = open_socket(address, text.starts_with('*'));
+    const int socket = inherited >= 0 ? inherited : open_socket(address, text.starts_with('*'));
     if (socket < 0) fail(text);
     const std::shared_ptr<HttpListener> listener(new HttpListener{.socket = socket,
                                                                   .index = index,
@@ -89,7 +92,10 @@ std::shared_ptr<HttpListener> bind_http(std::string_view text, Router router, Li
     // accept4 returns with EAGAIN after this long; see AcceptThread.
     const timeval patience{.tv_sec = 0, .tv_usec = 100'000};
     ::setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    if (::bind(socket, reinterpret_cast<const sockaddr*>(&address.storage), address.size) != 0) fail(text);
+    if (inherited >= 0)
+        ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) & ~O_NONBLOCK);  // the accept thread blocks
+    else if (::bind(socket, reinterpret_cast<const sockaddr*>(&address.storage), address.size) != 0)
+        fail(text);
     if (::listen(socket, options.backlog) != 0) fail(text);
 
     if (!is_unix) listener->address = bound_address(socket, text);

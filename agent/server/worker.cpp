@@ -3,7 +3,8 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
-#include <optional>
+#include <memory>
+#include <vector>
 
 #include "agent/server/accept_thread.hpp"
 #include "agent/server/intake.hpp"
@@ -30,13 +31,17 @@ struct Entrance {
 
     void open(WorkerContext& context, const LastTurn& last_turn) {
         intake.start();
-        acceptor.emplace(listener, queue, LoadView(context.seat, listener.index, last_turn), context.metrics);
+        accept(context, last_turn);
+    }
+    void accept(WorkerContext& context, const LastTurn& last_turn) {
+        acceptor = std::make_unique<AcceptThread>(
+            listener, queue, LoadView(context.seat, listener.index, last_turn), context.metrics);
     }
 
     const HttpListener& listener;
     AcceptQueue queue;
     Intake intake;
-    std::optional<AcceptThread> acceptor;
+    std::unique_ptr<AcceptThread> acceptor;
 };
 
 class Worker {
@@ -48,6 +53,7 @@ public:
           beat_(context_.io) {
         for (const auto& listener : config.listeners)
             entrances_.push_back(std::make_unique<Entrance>(context_, listener, last_turn_));
+        if (config.reopen_logs) signals_.add(SIGUSR1);
     }
 
     int run() {
@@ -70,7 +76,10 @@ private:
         signals_.async_wait([this](const boost::system::error_code& ec, int signal) {
             if (ec) return;
             if (signal == SIGQUIT) return context_.io.stop();
-            if (!context_.draining) drain();
+            if (signal == SIGUSR1)
+                config_.reopen_logs();
+            else if (!context_.draining)
+                drain();
             wait_for_signal();
         });
     }
@@ -87,6 +96,8 @@ private:
             for (const auto& entrance : entrances_)
                 entrance->intake.look_after(now);
         }
+        std::erase_if(former_acceptors_, [](const auto& thread) { return thread->finished(); });
+        if (context_.draining && context_.seat.resumptions() != resumptions_) resume();
         if (context_.draining && drained(now)) return context_.io.stop();
         beat_.expires_after(kBeat);
         beat_.async_wait([this](const boost::system::error_code& ec) {
@@ -96,10 +107,21 @@ private:
 
     void drain() {
         context_.draining = true;
+        resumptions_ = context_.seat.resumptions();
         drain_until_ = std::chrono::steady_clock::now() + config_.drain_deadline.get();
         show(telemetry::Phase::draining);
         for (const auto& entrance : entrances_)
             entrance->acceptor->stop();
+    }
+
+    /// As if it had never drained. The threads before may still be with what they have shed: nobody waits for them here.
+    void resume() {
+        context_.draining = false;
+        for (const auto& entrance : entrances_) {
+            former_acceptors_.push_back(std::move(entrance->acceptor));
+            entrance->accept(context_, last_turn_);
+        }
+        show(telemetry::Phase::ready);
     }
 
     bool drained(std::uint64_t now) {
@@ -120,7 +142,9 @@ private:
     boost::asio::signal_set signals_;
     boost::asio::steady_timer beat_;
     std::vector<std::unique_ptr<Entrance>> entrances_;
+    std::vector<std::unique_ptr<AcceptThread>> former_acceptors_;
     std::chrono::steady_clock::time_point drain_until_;
+    std::uint32_t resumptions_ = 0;  ///< when it began to drain
     unsigned beats_ = 0;
 };
 

@@ -41,6 +41,8 @@ struct WorkerConfig {
     Tunable<std::chrono::milliseconds> drain_deadline{std::chrono::seconds(10)};
     /// Telemetry::refresh() or the like; called once a second in the event loop. May be empty.
     std::function<void()> refresh{};
+    /// Called in the event loop upon SIGUSR1. Empty: that signal is the program's own.
+    std::function<void()> reopen_logs{};
     /// Wakes the arbiter after a change of phase (any thread).
     std::function<void()> notify_arbiter;
 };
@@ -51,7 +53,8 @@ std::shared_ptr<HttpListener> bind_http(std::string_view address, Router router,
                                         unsigned index);
 
 /// Serves until SIGTERM (drain: accept no more, serve what waits, finish what is open, `Connection: close`,
-/// at most drain_deadline) or SIGQUIT (at once). Sets the seat's phase to ready when every listener accepts,
+/// at most drain_deadline) or SIGQUIT (at once). A drain is taken back, until it has finished, by the arbiter's
+/// Seat::resumptions: the listeners accept again. Sets the seat's phase to ready when every listener accepts,
 /// to draining when told so. Returns the exit status.
 int run_worker(telemetry::SeatWriter& seat, const WorkerConfig& config);
 

@@ -28,6 +28,7 @@ constexpr Rule kRules[] = {
     {"settings", Role::viewer},
     {"set", Role::viewer},  // each tunable says who may change it: decide_change()
     {"worker.cycle", Role::operator_},
+    {"worker.keep", Role::operator_},
     {"group.cycle", Role::operator_},
     {"group.scale", Role::operator_},
 };

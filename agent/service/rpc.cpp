@@ -79,6 +79,7 @@ json command_result(const Command& command, const json& params, const Answer& an
     const std::string message = wire::to_utf8(text_of(answer.text));
     switch (command.operation) {
         case Operation::cycle_worker:
+        case Operation::keep_worker:
             return {{"slot", command.slot}, {"generation", command.generation}, {"message", message}};
         case Operation::scale:
             return {{"from", answer.from_workers}, {"to", answer.to_workers}, {"message", message}};
@@ -194,7 +195,8 @@ void Rpc::dispatch(Call call) {
         }
         if (call.method == "settings") return call.succeed(describe_settings(view_));
         if (call.method == "set") return set(call);
-        if (call.method == "worker.cycle" || call.method == "group.cycle" || call.method == "group.scale")
+        if (call.method == "worker.cycle" || call.method == "worker.keep" || call.method == "group.cycle" ||
+            call.method == "group.scale")
             return command(call);
         // The Authorizer's table also has the pages.
         call.fail(method_not_found, fmt::format("there is no method '{}'", call.method));
@@ -238,8 +240,8 @@ void Rpc::subscribe(Call& call) {
 
 void Rpc::command(Call& call) {
     Command command;
-    if (call.method == "worker.cycle") {
-        command.operation = Operation::cycle_worker;
+    if (call.method == "worker.cycle" || call.method == "worker.keep") {
+        command.operation = call.method == "worker.cycle" ? Operation::cycle_worker : Operation::keep_worker;
         command.slot =
             static_cast<std::uint32_t>(integer(call.params, "slot", 0, view_.geometry().slot_count - 1));
         command.generation = static_cast<std::uint64_t>(integer(call.params, "generation", 1, INT64_MAX));

@@ -18,6 +18,7 @@
 #include "agent/supervisor/process.hpp"
 #include "agent/telemetry/crash_handler.hpp"
 #include "agent/telemetry/settings.hpp"
+#include "agent/telemetry/stack_reporter.hpp"
 
 namespace signalbox::supervisor {
 namespace {
@@ -25,8 +26,8 @@ namespace {
 using wire::Severity;
 
 constexpr std::uint64_t kMillisecond = 1'000'000;
-constexpr std::uint64_t kSamplePeriod = 250 * kMillisecond;
-constexpr std::array kSignals = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGCHLD};
+constexpr std::uint64_t kSamplePeriod = 50 * kMillisecond;
+constexpr std::array kSignals = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGTTIN, SIGTTOU, SIGCHLD};
 /// What the agent gets to say goodbye to its clients.
 constexpr int kAgentFarewellMilliseconds = 1'000;
 
@@ -65,6 +66,7 @@ Arbiter::~Arbiter() {
 std::vector<int> Arbiter::own_descriptors() const {
     std::vector<int> descriptors = {signals_};
     if (agent_.socket() >= 0) descriptors.push_back(agent_.socket());
+    if (manager_.present()) descriptors.push_back(manager_.descriptor());
     return descriptors;
 }
 
@@ -76,6 +78,7 @@ pid_t Arbiter::fork_worker(unsigned seat) {
         // The arbiter stores the same number, but perhaps later than the worker is ready.
         segment_.seat(seat)->pid.store(static_cast<std::uint32_t>(::getpid()), std::memory_order_release);
         const telemetry::CrashHandler crash_handler(segment_, seat);
+        const telemetry::StackReporter stack_reporter(segment_, seat);
         telemetry::SeatWriter writer(segment_, seat);
         return config_.worker(writer, [wake = wake_] {
             const std::uint64_t one = 1;
@@ -119,6 +122,7 @@ int Arbiter::run() {
         }
         roster_.maintain(now_);
         agent_.maintain(now_);
+        tell_manager(now_);
         wait_for_something(now_);
         now_ = telemetry::monotonic_ns();
         handle_signals();
@@ -139,7 +143,7 @@ int Arbiter::run() {
 
 void Arbiter::wait_for_something(std::uint64_t now) {
     const std::uint64_t deadline =
-        std::min({roster_.next_deadline(now), agent_.next_deadline(), next_sample_ns_});
+        std::min({roster_.next_deadline(now), agent_.next_deadline(), next_sample_ns_, manager_.next_beat()});
     const std::uint64_t wait = deadline > now ? (deadline - now + kMillisecond - 1) / kMillisecond : 0;
     std::array<pollfd, 3> descriptors = {{{signals_, POLLIN, 0},
                                           {wake_, POLLIN, 0},
@@ -163,8 +167,17 @@ void Arbiter::handle_signals() {
                 begin_stop(true);
                 break;
             case SIGHUP:
-                journal_.say(Severity::info, "cycle_requested",
-                             "SIGHUP: " + roster_.cycle_all("SIGHUP").text);
+                begin_reload();
+                break;
+            case SIGUSR1:
+                roster_.forward(SIGUSR1);
+                journal_.say(Severity::info, "logs_reopened", "SIGUSR1: the workers reopen their log files.");
+                break;
+            case SIGTTIN:
+                scale_by_signal("SIGTTIN", roster_.target() + 1);
+                break;
+            case SIGTTOU:
+                scale_by_signal("SIGTTOU", roster_.target() - 1);
                 break;
             default:
                 break;  // SIGCHLD: reap() looks at every turn
@@ -172,8 +185,45 @@ void Arbiter::handle_signals() {
     }
 }
 
+void Arbiter::begin_reload() {
+    const Roster::Verdict verdict = roster_.cycle_all("SIGHUP");
+    journal_.say(Severity::info, "cycle_requested", "SIGHUP: " + verdict.text);
+    if (verdict.refusal != Roster::Refusal::none) return;
+    manager_.tell(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", telemetry::monotonic_ns() / 1000));
+    ready_told_ = false;
+}
+
+void Arbiter::tell_manager(std::uint64_t now) {
+    if (!manager_.present()) return;
+    manager_.beat(now);
+    if (stopping_) return;
+    const unsigned serving = roster_.serving();
+    const bool degraded = segment_.group().degraded.load(std::memory_order_relaxed) != 0;
+    if (!ready_told_ && serving >= roster_.target() && roster_.settled()) {
+        manager_.tell("READY=1");
+        ready_told_ = true;
+    }
+    manager_.status(fmt::format("{} of {} workers serve{}", serving, roster_.target(),
+                                degraded ? "; others keep failing soon after their start" : ""));
+}
+
+Roster::Verdict Arbiter::scale(const std::string& reason, unsigned workers, const std::string& origin) {
+    Roster::Verdict verdict = roster_.scale(workers, reason);
+    if (verdict.refusal == Roster::Refusal::none)
+        telemetry::note_setting(segment_, "workers", std::to_string(roster_.target()), origin);
+    return verdict;
+}
+
+void Arbiter::scale_by_signal(const std::string& signal, unsigned workers) {
+    const Roster::Verdict verdict = scale(signal, workers, "signal " + signal);
+    if (verdict.refusal != Roster::Refusal::none)
+        journal_.say(Severity::warning, "command_refused", fmt::format("{} ({})", verdict.text, signal));
+}
+
 void Arbiter::begin_stop(bool at_once) {
     stopping_ = true;
+    manager_.tell(at_once ? "STOPPING=1\nSTATUS=The workers are stopped at once"
+                          : "STOPPING=1\nSTATUS=The workers drain");
     journal_.say(Severity::info, "group_stopping",
                  at_once ? "The workers are stopped at once." : "The workers drain.");
     roster_.stop(at_once, now_);
@@ -225,10 +275,10 @@ Answer Arbiter::execute(const Command& command) {
             verdict = roster_.cycle_all(reason);
             break;
         case Operation::scale:
-            verdict = roster_.scale(command.workers, reason);
-            if (verdict.refusal == Roster::Refusal::none)
-                telemetry::note_setting(segment_, "workers", std::to_string(roster_.target()),
-                                        origin_of(command));
+            verdict = scale(reason, command.workers, origin_of(command));
+            break;
+        case Operation::keep_worker:
+            verdict = roster_.keep(command.slot, command.generation, reason);
             break;
         case Operation::set:
             break;  // has been dealt with
@@ -247,9 +297,12 @@ Answer Arbiter::execute(const Command& command) {
     answer.to_workers = roster_.target();
     std::strncpy(answer.text, verdict.text.c_str(), sizeof answer.text - 1);
     const bool accepted = answer.outcome == Outcome::accepted;
+    const bool keep = command.operation == Operation::keep_worker;
     if (command.operation != Operation::scale || !accepted)
         journal_.say(accepted ? Severity::info : Severity::warning,
-                     accepted ? "cycle_requested" : "command_refused",
+                     !accepted ? "command_refused"
+                     : keep    ? "keep_requested"
+                               : "cycle_requested",
                      fmt::format("{} ({})", verdict.text, reason), 0, command.generation);
     return answer;
 }

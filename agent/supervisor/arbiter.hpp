@@ -10,6 +10,7 @@
 
 #include "agent/supervisor/agent_keeper.hpp"
 #include "agent/supervisor/roster.hpp"
+#include "agent/supervisor/service_manager.hpp"
 
 namespace signalbox::supervisor {
 
@@ -45,7 +46,11 @@ private:
     void handle_commands();
     Answer execute(const Command& command);
     Answer set(const Command& command);
+    Roster::Verdict scale(const std::string& reason, unsigned workers, const std::string& origin);
+    void scale_by_signal(const std::string& signal, unsigned workers);
     void begin_stop(bool at_once);
+    void begin_reload();
+    void tell_manager(std::uint64_t now);
 
     Telemetry& telemetry_;
     telemetry::Segment& segment_;
@@ -55,7 +60,9 @@ private:
     AgentKeeper agent_;
     int signals_ = -1;
     int wake_ = -1;  ///< an eventfd that workers write to
+    ServiceManager manager_;
     bool stopping_ = false;
+    bool ready_told_ = false;  ///< to the manager, since the start or the last reload
     std::uint64_t next_sample_ns_ = 0;
     std::uint64_t now_ = 0;
 };

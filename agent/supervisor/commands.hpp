@@ -16,8 +16,9 @@ namespace signalbox::supervisor {
 enum class Operation : std::uint32_t {
     cycle_worker = 1,  ///< slot, generation
     cycle_group = 2,
-    scale = 3,  ///< workers
-    set = 4,    ///< setting, setting_type, value
+    scale = 3,        ///< workers
+    set = 4,          ///< setting, setting_type, value
+    keep_worker = 5,  ///< slot, generation: takes a cycle back
 };
 
 struct Command {

@@ -5,18 +5,30 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <vector>
 
 namespace signalbox::supervisor {
 
 /// Forks a child that runs `body` and exits with what it returns (EX_SOFTWARE if it throws). In the child all
-/// signals are unblocked and have their default action, except PIPE, INT and HUP, which are ignored (a
-/// terminal sends the latter two to the whole process group; only the arbiter acts on them); it is told by
-/// SIGTERM when the arbiter dies; and the descriptors in `to_close` are closed. Returns -1 with errno if
+/// signals are unblocked and have their default action, except PIPE, INT and HUP (a terminal sends the latter two to
+/// the whole process group; only the arbiter acts on them), USR1 and telemetry::stack_signal(), which are ignored
+/// until the child handles what they ask for; random() has a seed of its own; it is told by SIGTERM when the arbiter dies; and the descriptors in `to_close` are closed. Returns -1 with errno if
 /// there can be no child.
 pid_t fork_child(const std::vector<int>& to_close, const std::function<int()>& body);
 
 /// Bytes of memory in RAM, from /proc; 0 if the process is not there.
 std::uint64_t resident_bytes(pid_t pid);
+
+/// What the kernel says that the first thread of a process is at: "it is running", "it is stopped", "it sleeps in
+/// futex_wait_queue".
+std::string describe_state(pid_t pid);
+
+/// Keeps the calling process on the `number`-th of the processors that it may use, counted round. False with errno if
+/// that cannot be.
+bool pin_to_processor(unsigned number);
+
+/// Whether a debugger has stopped it.
+bool is_traced(pid_t pid);
 
 }  // namespace signalbox::supervisor

@@ -9,8 +9,10 @@
 
 #include "agent/supervisor/exit_reason.hpp"
 #include "agent/supervisor/process.hpp"
+#include "agent/supervisor/spread.hpp"
 #include "agent/telemetry/crash_record.hpp"
 #include "agent/telemetry/retire.hpp"
+#include "agent/telemetry/stack_reporter.hpp"
 
 namespace signalbox::supervisor {
 namespace {
@@ -19,18 +21,25 @@ using telemetry::Phase;
 using wire::Severity;
 
 constexpr std::uint64_t kMillisecond = 1'000'000;
-constexpr std::uint64_t kStallAfter = 500 * kMillisecond;
 /// What a worker may take beyond its drain deadline before it is killed.
 constexpr std::uint64_t kKillGrace = 2'000 * kMillisecond;
-/// A worker that lived this long was not a failed start.
-constexpr std::uint64_t kLongEnough = 1'000 * kMillisecond;
-constexpr std::uint64_t kFirstBackOff = 100 * kMillisecond;
-constexpr std::uint64_t kLongestBackOff = 60'000 * kMillisecond;
+constexpr std::chrono::seconds kLongestBackOff{60};
+/// While nobody serves, trying again is worth more.
+constexpr std::chrono::seconds kLongestBackOffWithoutAny{5};
 /// So many failed starts in a row make the group degraded.
 constexpr unsigned kDegradedFrom = 3;
+/// Every so many rounds of looking at heartbeats, the arbiter looks at memory and the like.
+constexpr unsigned kRoundsPerLimits = 5;
 
-std::uint64_t nanoseconds(std::chrono::milliseconds duration) {
-    return static_cast<std::uint64_t>(duration.count()) * kMillisecond;
+std::uint64_t nanoseconds(std::chrono::nanoseconds duration) {
+    return static_cast<std::uint64_t>(duration.count());
+}
+
+/// Some number that no other group has.
+std::uint64_t seed_of(const telemetry::Segment& segment) {
+    std::uint64_t seed = 0;
+    std::memcpy(&seed, segment.header().boot_id, sizeof seed);
+    return seed;
 }
 
 }  // namespace
@@ -39,6 +48,8 @@ Roster::Roster(telemetry::Segment& segment, const Journal& journal, RosterConfig
     : segment_(segment),
       journal_(journal),
       config_(std::move(config)),
+      watch_(segment, journal, config_.loops),
+      seed_(seed_of(segment)),
       target_(config_.workers),
       workers_(2 * std::size_t{config_.max_workers}),
       slots_(config_.max_workers) {
@@ -49,6 +60,15 @@ Roster::Roster(telemetry::Segment& segment, const Journal& journal, RosterConfig
 
 std::string Roster::name(const Worker& worker) const {
     return fmt::format("worker {} (pid {}, generation {})", worker.seat / 2, worker.pid, worker.generation);
+}
+
+void Roster::say(Severity severity, std::string_view event, const Worker& worker,
+                 const std::string& text) const {
+    journal_.say(severity, event, text, static_cast<std::uint32_t>(worker.pid), worker.generation);
+}
+
+double Roster::jitter_of(std::uint64_t generation) const {
+    return spread(seed_, generation);
 }
 
 Roster::Worker* Roster::find(unsigned slot, Role role) {
@@ -73,6 +93,7 @@ void Roster::maintain_slot(unsigned slot, std::uint64_t now) {
     for (unsigned side = 0; side < 2; ++side) {
         Worker& worker = at(slot, side);
         if (worker.role == Role::starting) note_ready(worker, now);
+        if (worker.resuming) note_resumed(worker, now);
         if (worker.role != Role::vacant) enforce_deadline(worker, now);
     }
     Worker* serving = find(slot, Role::serving);
@@ -91,12 +112,14 @@ void Roster::note_ready(Worker& worker, std::uint64_t now) {
     const auto phase = static_cast<Phase>(segment_.seat(worker.seat)->phase.load(std::memory_order_acquire));
     if (phase != Phase::ready) return;
     const unsigned slot = worker.seat / 2;
-    journal_.say(
-        Severity::info, "worker_ready",
-        fmt::format("{} is ready after {} ms.", name(worker), (now - worker.started_ns) / kMillisecond),
-        static_cast<std::uint32_t>(worker.pid), worker.generation);
-    if (Worker* predecessor = find(slot, Role::serving))
-        dismiss(*predecessor, SIGTERM, now, slots_[slot].reason);
+    say(Severity::info, "worker_ready", worker,
+        fmt::format("{} is ready after {} ms.", name(worker), (now - worker.started_ns) / kMillisecond));
+    if (Worker* predecessor = find(slot, Role::serving)) {
+        if (predecessor->loop.wedged && watch_.lateness(predecessor->seat, now) > 0)
+            abort(*predecessor, now);
+        else
+            dismiss(*predecessor, SIGTERM, now, slots_[slot].reason);
+    }
     worker.role = Role::serving;
     worker.kill_at_ns = 0;
     sample_memory(worker);
@@ -105,21 +128,54 @@ void Roster::note_ready(Worker& worker, std::uint64_t now) {
 
 void Roster::dismiss(Worker& worker, int signal, std::uint64_t now, std::string_view why) {
     worker.role = Role::leaving;
+    worker.draining = signal == SIGTERM;
+    worker.resuming = worker.resume_told = false;
     const std::uint64_t patience =
-        signal == SIGTERM ? nanoseconds(config_.drain_deadline.get()) + kKillGrace : kKillGrace;
+        worker.draining ? nanoseconds(config_.drain_deadline.get()) + kKillGrace : kKillGrace;
     worker.kill_at_ns = now + patience;
-    journal_.say(
-        Severity::info, signal == SIGTERM ? "worker_draining" : "worker_stopping",
-        fmt::format("{} is told to {}: {}.", name(worker), signal == SIGTERM ? "drain" : "stop", why),
-        static_cast<std::uint32_t>(worker.pid), worker.generation);
+    say(Severity::info, worker.draining ? "worker_draining" : "worker_stopping", worker,
+        fmt::format("{} is told to {}: {}.", name(worker), worker.draining ? "drain" : "stop", why));
     ::kill(worker.pid, signal);
+}
+
+/// It would not hear anything gentler; its crash handler keeps the stack that it is stuck in. One that is stopped as
+/// well is killed a little later.
+void Roster::abort(Worker& worker, std::uint64_t now) {
+    worker.role = Role::leaving;
+    worker.draining = false;
+    worker.kill_at_ns = now + kKillGrace;
+    say(Severity::error, "worker_aborted", worker,
+        fmt::format("{} is still stuck and is ended by SIGABRT, which keeps its stack.", name(worker)));
+    telemetry::end_with_stack(worker.pid);
+}
+
+/// The worker is told by a number that changes, not by a signal, and only when it says that it drains: a word that
+/// overtook SIGTERM would be lost. It is repeated until the worker says that it is ready, or has ended.
+void Roster::note_resumed(Worker& worker, std::uint64_t now) {
+    telemetry::Seat& seat = *segment_.seat(worker.seat);
+    const auto phase = static_cast<Phase>(seat.phase.load(std::memory_order_acquire));
+    if (phase == Phase::draining) {
+        seat.resumptions.fetch_add(1, std::memory_order_release);
+        worker.resume_told = true;
+    }
+    if (phase != Phase::ready || !worker.resume_told) return;
+    worker.resuming = false;
+    worker.draining = false;
+    say(Severity::info, "worker_kept", worker,
+        fmt::format("{} goes on serving: {}.", name(worker), worker.resume_reason));
+    const unsigned slot = worker.seat / 2;
+    for (const Role role : {Role::serving, Role::starting})
+        if (Worker* successor = find(slot, role))
+            dismiss(*successor, SIGTERM, now, "its predecessor is kept");
+    worker.role = Role::serving;
+    worker.kill_at_ns = 0;
+    slots_[slot].cycling = false;
 }
 
 void Roster::enforce_deadline(Worker& worker, std::uint64_t now) {
     if (worker.kill_at_ns == 0 || now < worker.kill_at_ns || worker.killed) return;
     const char* what = worker.role == Role::starting ? "was not ready in time" : "did not finish in time";
-    journal_.say(Severity::error, "worker_killed", fmt::format("{} {} and is killed.", name(worker), what),
-                 static_cast<std::uint32_t>(worker.pid), worker.generation);
+    say(Severity::error, "worker_killed", worker, fmt::format("{} {} and is killed.", name(worker), what));
     ::kill(worker.pid, SIGKILL);
     worker.killed = true;
 }
@@ -149,15 +205,16 @@ void Roster::start(unsigned slot, std::uint64_t now) {
         return;
     }
     seat.pid.store(static_cast<std::uint32_t>(pid), std::memory_order_release);
-    worker = {.role = Role::starting,
-              .pid = pid,
-              .seat = worker.seat,
-              .generation = generation,
-              .started_ns = now,
-              .kill_at_ns = now + nanoseconds(config_.start_deadline.get())};
+    const unsigned own_seat = worker.seat;
+    worker = {};
+    worker.role = Role::starting;
+    worker.pid = pid;
+    worker.seat = own_seat;
+    worker.generation = generation;
+    worker.started_ns = now;
+    worker.kill_at_ns = now + nanoseconds(config_.start_deadline.get());
     slots_[slot].last_side = side;
-    journal_.say(Severity::info, "worker_starting", fmt::format("{} starts.", name(worker)),
-                 static_cast<std::uint32_t>(pid), generation);
+    say(Severity::info, "worker_starting", worker, fmt::format("{} starts.", name(worker)));
 }
 
 bool Roster::reaped(pid_t pid, int wait_status, std::uint64_t now) {
@@ -169,32 +226,36 @@ bool Roster::reaped(pid_t pid, int wait_status, std::uint64_t now) {
     const unsigned slot = worker.seat / 2;
     const bool expected = worker.role == Role::leaving && !worker.killed;
     const bool fault = is_own_fault(wait_status);
-    const bool early = worker.role == Role::starting || now - worker.started_ns < kLongEnough;
-    journal_.say(expected && !fault ? Severity::info : Severity::error,
-                 expected ? "worker_exited" : "worker_died",
-                 fmt::format("{} ended: {}.", name(worker), describe_exit(wait_status)),
-                 static_cast<std::uint32_t>(pid), worker.generation);
+    const bool early =
+        worker.role == Role::starting || now - worker.started_ns < nanoseconds(config_.proven_after);
+    say(expected && !fault ? Severity::info : Severity::error, expected ? "worker_exited" : "worker_died",
+        worker,
+        fmt::format(
+            "{} ended: {}.{}", name(worker), describe_exit(wait_status),
+            worker.resuming ? " It had finished before it could be kept; its successor serves." : ""));
     if (const auto crash = telemetry::keep_crash(segment_, worker.seat, worker.generation))
-        journal_.say(Severity::error, "worker_crashed",
-                     fmt::format("{} crashed: {}.", name(worker), telemetry::describe(*crash)),
-                     static_cast<std::uint32_t>(pid), worker.generation);
-    if (worker.role != Role::leaving && fault && early) back_off(slot, now);
+        say(Severity::error, "worker_crashed", worker,
+            fmt::format("{} crashed: {}.", name(worker), telemetry::describe(*crash)));
+    const bool killed_late = worker.role == Role::starting && worker.killed;
+    const bool leaving = worker.role == Role::leaving;
     telemetry::retire_seat(segment_, worker.seat);
-    worker = {.seat = worker.seat};
+    const unsigned seat = worker.seat;
+    worker = {};
+    worker.seat = seat;
+    if (!leaving && early && (fault || killed_late)) back_off(slot, now);
     return true;
 }
 
 void Roster::back_off(unsigned slot, std::uint64_t now) {
     Slot& state = slots_[slot];
-    const std::uint64_t wait = std::min(kFirstBackOff << std::min(state.failures, 20u), kLongestBackOff);
-    ++state.failures;
-    // Half of it is spread by the slot and the generation, so that slots which failed together do not retry
-    // together.
-    const std::uint64_t spread = (slot * 2654435761u + last_generation_ * 40503u) % 1000;
-    state.not_before_ns = now + wait / 2 + wait / 2 * spread / 1000;
-    journal_.say(Severity::warning, "worker_backs_off",
-                 fmt::format("Worker {} failed to start {} times; the next try is in {} ms.", slot,
-                             state.failures, (state.not_before_ns - now) / kMillisecond));
+    const std::uint64_t wait = nanoseconds(state.starts.failed(
+        spread(seed_, ++back_offs_), serving() > 0 ? kLongestBackOff : kLongestBackOffWithoutAny));
+    state.not_before_ns = now + wait;
+    const unsigned failures = state.starts.failures();
+    journal_.say(
+        Severity::warning, "worker_backs_off",
+        fmt::format("Worker {} failed {} in a row soon after its start; the next try is in {} ms.", slot,
+                    failures == 1 ? "once" : fmt::format("{} times", failures), wait / kMillisecond));
 }
 
 std::uint64_t Roster::sample_memory(const Worker& worker) {
@@ -204,33 +265,65 @@ std::uint64_t Roster::sample_memory(const Worker& worker) {
 }
 
 void Roster::sample(std::uint64_t now) {
+    watch_.begin_round(now);
+    const bool look_at_limits = rounds_++ % kRoundsPerLimits == 0;
     for (Worker& worker : workers_) {
         if (worker.role == Role::vacant) continue;
-        telemetry::Seat& seat = *segment_.seat(worker.seat);
-        const std::uint64_t resident = sample_memory(worker);
-        const std::uint64_t beat = seat.heartbeat_monotonic_ns.load(std::memory_order_relaxed);
-        const bool stalled = worker.role != Role::starting && now > beat + kStallAfter;
-        if (stalled != worker.stalled)
-            journal_.say(stalled ? Severity::warning : Severity::info,
-                         stalled ? "worker_stalled" : "worker_recovered",
-                         fmt::format("{} {}.", name(worker),
-                                     stalled ? "has not turned its event loop for 500 ms"
-                                             : "turns its event loop again"),
-                         static_cast<std::uint32_t>(worker.pid), worker.generation);
-        worker.stalled = stalled;
-
-        const unsigned slot = worker.seat / 2;
-        if (worker.role == Role::serving && now - worker.started_ns > kLongEnough) slots_[slot].failures = 0;
-        const auto limit = static_cast<std::uint64_t>(config_.memory_limit.get());
-        if (limit > 0 && resident > limit && worker.role == Role::serving && !slots_[slot].cycling &&
-            !is_queued(slot)) {
-            journal_.say(Severity::warning, "memory_limit",
-                         fmt::format("{} uses {} MiB, more than its limit of {} MiB; it is cycled.",
-                                     name(worker), resident >> 20, limit >> 20),
-                         static_cast<std::uint32_t>(worker.pid), worker.generation);
-            queue_.push_back({slot, worker.generation, "its memory is above the limit"});
-        }
+        if (worker.role != Role::starting) watch_loop(worker, now);
+        if (!look_at_limits) continue;
+        sample_memory(worker);
+        if (worker.role != Role::serving) continue;
+        if (now - worker.started_ns > nanoseconds(config_.proven_after))
+            slots_[worker.seat / 2].starts.succeeded();
+        enforce_limits(worker, now);
     }
+}
+
+void Roster::watch_loop(Worker& worker, std::uint64_t now) {
+    const std::string its_name = name(worker);
+    const bool wedged = watch_.look(worker.loop, {worker.pid, worker.seat, worker.generation, its_name},
+                                    config_.limits.lag.get(), now);
+    if (!wedged || worker.role != Role::serving || stopping_) return;
+    // Not voluntary, so it waits for nobody's turn.
+    const unsigned slot = worker.seat / 2;
+    unqueue(slot);
+    slots_[slot].cycling = true;
+    slots_[slot].reason = "its event loop was wedged";
+}
+
+std::optional<Breach> Roster::breach_of(const Worker& worker, std::uint64_t now) const {
+    const telemetry::Seat& seat = *segment_.seat(worker.seat);
+    return find_breach(config_.limits,
+                       {.resident_bytes = seat.resident_bytes.load(std::memory_order_relaxed),
+                        .open_files = seat.open_files.load(std::memory_order_relaxed),
+                        .requests = seat.requests.load(std::memory_order_relaxed),
+                        .age = std::chrono::seconds((now - worker.started_ns) / (1'000 * kMillisecond)),
+                        .late_turns = worker.loop.late_turns.recent(now),
+                        .jitter = jitter_of(worker.generation)});
+}
+
+void Roster::enforce_limits(Worker& worker, std::uint64_t now) {
+    const unsigned slot = worker.seat / 2;
+    Slot& state = slots_[slot];
+    if (stopping_ || slot >= target_ || state.cycling || is_queued(slot) || now < state.no_breach_before_ns)
+        return;
+    const std::optional<Breach> breach = breach_of(worker, now);
+    if (!breach) return;
+    std::string advice;
+    if (breach->may_stay && now - worker.started_ns < nanoseconds(config_.proven_after)) {
+        const auto wait = state.breaches.failed(jitter_of(worker.generation), kLongestBackOff);
+        state.no_breach_before_ns = now + nanoseconds(wait);
+        if (state.breaches.failures() > 1)
+            advice = fmt::format(
+                " It is {} times in a row that this comes soon after the start: {} may be too low, and "
+                "the next worker gets {} ms.",
+                state.breaches.failures(), breach->setting, wait.count() / 1'000'000);
+    } else {
+        state.breaches.succeeded();
+    }
+    say(Severity::warning, breach->event, worker,
+        fmt::format("{} is cycled: {}.{}", name(worker), breach->text, advice));
+    enqueue({slot, worker.generation, breach->text, false});
 }
 
 bool Roster::is_queued(unsigned slot) const {
@@ -238,65 +331,48 @@ bool Roster::is_queued(unsigned slot) const {
                        [slot](const Request& request) { return request.slot == slot; });
 }
 
+void Roster::enqueue(Request request) {
+    const auto place = request.asked_for ? std::find_if(queue_.begin(), queue_.end(),
+                                                        [](const Request& other) { return !other.asked_for; })
+                                         : queue_.end();
+    queue_.insert(place, std::move(request));
+}
+
+void Roster::unqueue(unsigned slot) {
+    std::erase_if(queue_, [slot](const Request& request) { return request.slot == slot; });
+}
+
+/// Voluntary cycles take one worker in eight at a time, at least one, until its successor serves. What is wedged or dead
+/// counts, but waits for nobody.
 void Roster::begin_queued_cycle() {
-    // Voluntary cycles take one worker in eight at a time, at least one.
-    const auto cycling = static_cast<unsigned>(
-        std::count_if(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.cycling; }));
-    for (unsigned budget = std::max(1u, target_ / 8); budget > cycling && !queue_.empty(); --budget) {
-        const Request request = queue_.front();
+    const unsigned budget = std::max(1u, target_ / 8);
+    auto cycling = static_cast<unsigned>(std::count_if(slots_.begin(), slots_.begin() + target_,
+                                                       [](const Slot& slot) { return slot.cycling; }));
+    while (cycling < budget && !queue_.empty()) {
+        const Request request = std::move(queue_.front());
         queue_.pop_front();
         const Worker* worker = request.slot < target_ ? find(request.slot, Role::serving) : nullptr;
         if (!worker || worker->generation != request.generation)
             continue;  // replaced meanwhile: nothing left to do
         slots_[request.slot].cycling = true;
         slots_[request.slot].reason = request.reason;
+        ++cycling;
     }
 }
 
-Roster::Verdict Roster::cycle(unsigned slot, std::uint64_t generation, const std::string& reason) {
-    if (stopping_) return {Refusal::refused, "The group is stopping."};
-    if (slot >= slots_.size()) return {Refusal::refused, fmt::format("There is no worker {}.", slot)};
-    const Worker* serving = find(slot, Role::serving);
-    const Worker* starting = find(slot, Role::starting);
-    const Worker* leaving = find(slot, Role::leaving);
-    if (leaving && leaving->generation == generation)
-        return {Refusal::refused,
-                fmt::format("Generation {} of worker {} is draining already.", generation, slot)};
-    if (starting && starting->generation == generation)
-        return {Refusal::refused,
-                fmt::format("Generation {} of worker {} is still starting.", generation, slot)};
-    if (!serving || serving->generation != generation)
-        return {Refusal::stale, fmt::format("Worker {} is not generation {} any more.", slot, generation)};
-    if (slots_[slot].cycling || is_queued(slot))
-        return {Refusal::refused, fmt::format("Worker {} is being cycled already.", slot)};
-    queue_.push_back({slot, generation, reason});
-    return {
-        Refusal::none,
-        fmt::format("Worker {}: the replacement of generation {} starts; once it is ready, pid {} drains.",
-                    slot, generation, serving->pid)};
+unsigned Roster::serving() const {
+    return static_cast<unsigned>(std::count_if(
+        workers_.begin(), workers_.end(), [](const Worker& worker) { return worker.role == Role::serving; }));
 }
 
-Roster::Verdict Roster::cycle_all(const std::string& reason) {
-    if (stopping_) return {Refusal::refused, "The group is stopping."};
-    unsigned count = 0;
-    for (unsigned slot = 0; slot < target_; ++slot) {
-        const Worker* worker = find(slot, Role::serving);
-        if (!worker || slots_[slot].cycling || is_queued(slot)) continue;
-        queue_.push_back({slot, worker->generation, reason});
-        ++count;
-    }
-    return {Refusal::none, fmt::format("{} workers are cycled one after another.", count)};
+bool Roster::settled() const {
+    return queue_.empty() &&
+           std::none_of(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.cycling; });
 }
 
-Roster::Verdict Roster::scale(unsigned workers, const std::string& reason) {
-    if (stopping_) return {Refusal::refused, "The group is stopping."};
-    if (workers < 1 || workers > slots_.size())
-        return {Refusal::refused, fmt::format("{} workers: give 1 to {}.", workers, slots_.size())};
-    journal_.say(Severity::info, "group_scaled",
-                 fmt::format("From {} to {} workers: {}.", target_, workers, reason));
-    Verdict verdict{Refusal::none, fmt::format("From {} to {} workers.", target_, workers)};
-    target_ = workers;
-    return verdict;
+void Roster::forward(int signal) {
+    for (const Worker& worker : workers_)
+        if (worker.role != Role::vacant) ::kill(worker.pid, signal);
 }
 
 void Roster::stop(bool at_once, std::uint64_t now) {
@@ -320,9 +396,18 @@ std::uint64_t Roster::next_deadline(std::uint64_t now) const {
 void Roster::publish() {
     telemetry::Group& group = segment_.group();
     group.target_workers.store(target_, std::memory_order_relaxed);
-    const bool degraded = std::any_of(slots_.begin(), slots_.begin() + target_,
-                                      [](const Slot& slot) { return slot.failures >= kDegradedFrom; });
-    group.degraded.store(degraded ? 1 : 0, std::memory_order_relaxed);
+    const auto failing = std::count_if(slots_.begin(), slots_.begin() + target_, [](const Slot& slot) {
+        return slot.starts.failures() >= kDegradedFrom;
+    });
+    if (degraded_ == (failing > 0)) return;
+    degraded_ = failing > 0;
+    group.degraded.store(degraded_ ? 1 : 0, std::memory_order_relaxed);
+    journal_.say(
+        degraded_ ? Severity::error : Severity::info, degraded_ ? "group_degraded" : "group_recovered",
+        degraded_ ? fmt::format("Worker processes keep failing soon after their start; {} of {} serve. The "
+                                "events worker_died and worker_crashed say why.",
+                                serving(), target_)
+                  : "No worker fails soon after its start any more.");
 }
 
 }  // namespace signalbox::supervisor

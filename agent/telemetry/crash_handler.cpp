@@ -5,13 +5,13 @@
 #include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
-#include <unwind.h>
 
 #include <array>
 #include <cerrno>
 
 #include "agent/telemetry/module_table.hpp"
 #include "agent/telemetry/seat.hpp"
+#include "agent/telemetry/stack_walk.hpp"
 
 namespace signalbox::telemetry {
 namespace {
@@ -25,17 +25,6 @@ std::atomic<const ActivityRecord*> crash_activity{nullptr};
 std::atomic<pid_t> crash_pid{0};
 std::atomic<bool> crash_begun{false};
 std::atomic<bool> crash_noted{false};
-
-std::uint64_t instruction_of(const ucontext_t& context) {
-#if defined(__x86_64__)
-    return static_cast<std::uint64_t>(context.uc_mcontext.gregs[REG_RIP]);
-#elif defined(__aarch64__)
-    return context.uc_mcontext.pc;
-#else
-    static_cast<void>(context);
-    return 0;
-#endif
-}
 
 /// Where a function returns to that has done nothing yet.
 std::uint64_t caller_of(const ucontext_t& context) {
@@ -52,30 +41,6 @@ std::uint64_t caller_of(const ucontext_t& context) {
 void add_frame(CrashRecord& record, std::uint32_t& count, std::uint64_t address) {
     record.frames[count].store(address, relaxed);
     record.frame_count.store(++count, std::memory_order_release);
-}
-
-struct Walk {
-    CrashRecord* record;
-    std::uint64_t crashed_at;
-    bool handler_passed = false;
-    std::uint32_t frames = 1;
-};
-
-/// The first frames are the handler's own, up to the one where the signal came.
-_Unwind_Reason_Code visit(_Unwind_Context* context, void* argument) {
-    Walk& walk = *static_cast<Walk*>(argument);
-    const auto address = static_cast<std::uint64_t>(_Unwind_GetIP(context));
-    if (!walk.handler_passed) {
-        walk.handler_passed = address == walk.crashed_at;
-        return _URC_NO_REASON;
-    }
-    if (walk.frames == kCrashFrames || address == 0) return _URC_END_OF_STACK;
-    add_frame(*walk.record, walk.frames, address);
-    return _URC_NO_REASON;
-}
-
-_Unwind_Reason_Code visit_nothing(_Unwind_Context*, void*) {
-    return _URC_NO_REASON;
 }
 
 void copy(const ActivityRecord& from, ActivityRecord& to) {
@@ -102,13 +67,23 @@ void note(CrashRecord& record, int signal, const siginfo_t& info, const ucontext
     record.frame_count.store(1, relaxed);
     record.sequence.store(2, std::memory_order_release);
 
-    Walk walk{&record, crashed_at};
-    _Unwind_Backtrace(visit, &walk);
+    struct Frames {
+        CrashRecord* record;
+        std::uint32_t count;
+    } frames{&record, 1};
+    walk_callers(
+        context,
+        [](void* found, std::uint64_t address) {
+            Frames& all = *static_cast<Frames*>(found);
+            add_frame(*all.record, all.count, address);
+            return all.count < kCrashFrames;
+        },
+        &frames);
     // A call of what is no function: nobody knows how to unwind from there, but the caller has left its address.
     const bool signal_of_bad_code = signal == SIGSEGV || signal == SIGBUS || signal == SIGILL;
-    if (walk.frames == 1 && signal_of_bad_code && of_the_kernel &&
+    if (frames.count == 1 && signal_of_bad_code && of_the_kernel &&
         reinterpret_cast<std::uint64_t>(info.si_addr) == crashed_at)
-        add_frame(record, walk.frames, caller_of(context));
+        add_frame(record, frames.count, caller_of(context));
 }
 
 /// The thread that came first needs some microseconds.
@@ -160,8 +135,7 @@ CrashHandler::CrashHandler(Segment& segment, unsigned index) {
     crash_begun.store(false, relaxed);
     crash_noted.store(false, relaxed);
     crash_pid.store(::getpid(), std::memory_order_release);
-    // The first time, the unwinder may allocate and load what it needs.
-    _Unwind_Backtrace(visit_nothing, nullptr);
+    prepare_to_walk();
 
     struct sigaction action {};
     action.sa_sigaction = handle;

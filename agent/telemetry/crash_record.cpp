@@ -56,7 +56,15 @@ ModuleInfo module_of(const CrashModule& record) {
     return module;
 }
 
-CrashFrame frame_of(std::uint64_t address, bool returned_to, const std::vector<ModuleInfo>& modules) {
+std::string printable(std::string text) {
+    std::replace_if(
+        text.begin(), text.end(), [](char c) { return c <= 0x20 || c == 0x7f; }, '?');
+    return text;
+}
+
+}  // namespace
+
+CrashFrame place_frame(std::uint64_t address, bool returned_to, const std::vector<ModuleInfo>& modules) {
     // A call that does not return may be the last instruction of its function, and of its module.
     const std::uint64_t inside = address - (returned_to ? 1 : 0);
     const auto found = std::find_if(modules.begin(), modules.end(), [inside](const ModuleInfo& module) {
@@ -67,13 +75,26 @@ CrashFrame frame_of(std::uint64_t address, bool returned_to, const std::vector<M
             address - found->start + found->file_address};
 }
 
-std::string printable(std::string text) {
-    std::replace_if(
-        text.begin(), text.end(), [](char c) { return c <= 0x20 || c == 0x7f; }, '?');
-    return text;
+std::vector<ModuleInfo> read_modules(const CrashRecord& record) {
+    std::vector<ModuleInfo> modules;
+    const std::uint32_t count = std::min(record.module_count.load(relaxed), kCrashModules);
+    for (std::uint32_t i = 0; i < count; ++i)
+        if (ModuleInfo module = module_of(record.modules[i]); module.start < module.end)
+            modules.push_back(std::move(module));
+    return modules;
 }
 
-}  // namespace
+std::string describe_frames(const std::vector<CrashFrame>& frames, const std::vector<ModuleInfo>& modules,
+                            std::size_t most) {
+    std::string text;
+    for (std::size_t i = 0; i < std::min(most, frames.size()); ++i) {
+        const CrashFrame& frame = frames[i];
+        text += i == 0 ? "" : " < ";
+        text += frame.module ? fmt::format("{}+{:#x}", printable(modules[*frame.module].name()), frame.offset)
+                             : fmt::format("{:#x}", frame.address);
+    }
+    return text;
+}
 
 std::string ModuleInfo::name() const {
     return path.substr(path.rfind('/') + 1);
@@ -97,11 +118,9 @@ std::optional<CrashInfo> read_crash(const CrashRecord& shared, std::uint32_t slo
         record.frame_count.load(relaxed) > kCrashFrames)
         return {};
     crash.activity = read_activity(record.activity, crash.activity_since_ns);
-    for (std::uint32_t i = 0; i < record.module_count.load(relaxed); ++i)
-        if (ModuleInfo module = module_of(record.modules[i]); module.start < module.end)
-            crash.modules.push_back(std::move(module));
+    crash.modules = read_modules(record);
     for (std::uint32_t i = 0; i < record.frame_count.load(relaxed); ++i)
-        crash.frames.push_back(frame_of(record.frames[i].load(relaxed), i > 0, crash.modules));
+        crash.frames.push_back(place_frame(record.frames[i].load(relaxed), i > 0, crash.modules));
     return crash;
 }
 
@@ -113,13 +132,8 @@ std::string signal_name(int signal) {
 std::string describe(const CrashInfo& crash, std::size_t most) {
     std::string text = signal_name(crash.signal);
     if (crash.code > 0) text += fmt::format(" at {:#x}", crash.address);
-    for (std::size_t i = 0; i < std::min(most, crash.frames.size()); ++i) {
-        const CrashFrame& frame = crash.frames[i];
-        text += i == 0 ? ": " : " < ";
-        text += frame.module
-                    ? fmt::format("{}+{:#x}", printable(crash.modules[*frame.module].name()), frame.offset)
-                    : fmt::format("{:#x}", frame.address);
-    }
+    const std::string frames = describe_frames(crash.frames, crash.modules, most);
+    if (!frames.empty()) text += ": " + frames;
     return text;
 }
 

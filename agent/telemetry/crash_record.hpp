@@ -59,6 +59,14 @@ std::string signal_name(int signal);
 /// "SIGSEGV at 0xdead: mailroom+0x41f3 < mailroom+0x5020 < libc.so.6+0x2724a", the innermost `most` frames, printable.
 std::string describe(const CrashInfo& crash, std::size_t most = 6);
 
+/// What the process of a seat has mapped, as far as it makes sense.
+std::vector<ModuleInfo> read_modules(const CrashRecord& record);
+/// Finds the module of an address; `returned_to`: it is a return address.
+CrashFrame place_frame(std::uint64_t address, bool returned_to, const std::vector<ModuleInfo>& modules);
+/// "mailroom+0x41f3 < libc.so.6+0x2724a", the innermost `most` frames, printable; "" without frames.
+std::string describe_frames(const std::vector<CrashFrame>& frames, const std::vector<ModuleInfo>& modules,
+                            std::size_t most = 6);
+
 /// Copies the record of the process in `seat`, whose generation this is, to where the last ones are kept; none if it
 /// did not crash. The arbiter only, before it retires the seat.
 std::optional<CrashInfo> keep_crash(Segment& segment, unsigned seat, std::uint64_t generation);

@@ -197,6 +197,15 @@ struct alignas(64) QueueRecord {
     AtomicWord shed;                 ///< by either, atomically
 };
 
+/// Where the first thread of a process was when the arbiter asked; see stack_reporter.hpp. `sequence` is odd while the
+/// signal handler writes.
+struct StackRecord {
+    AtomicWord sequence;
+    AtomicWord heartbeat_monotonic_ns;  ///< the seat's at that moment
+    AtomicWord frame_count;
+    AtomicWord frames[kCrashFrames];  ///< innermost first; all but the first are return addresses
+};
+
 /// A process' place. The arbiter writes the first block, the process itself the rest.
 struct Seat {
     // the arbiter's
@@ -204,7 +213,8 @@ struct Seat {
     AtomicHalf slot;
     AtomicWord generation;  ///< unique in the group's life
     AtomicHalf phase;       ///< Phase; the worker moves it on from `starting`
-    AtomicHalf reserved;
+    AtomicHalf
+        resumptions;  ///< so often a drain was taken back; a worker that drains when it changes goes on serving
     AtomicWord started_monotonic_ns;
     AtomicWord resident_bytes;
 
@@ -220,6 +230,7 @@ struct Seat {
     QueueRecord queues[kMaxListeners];
     alignas(64) AtomicWord ring_head;    ///< of the seat's event ring; records written or claimed so far
     alignas(64) AtomicWord action_head;  ///< of its action ring
+    StackRecord stack;
 };
 static_assert(sizeof(Seat) <= kPage);
 

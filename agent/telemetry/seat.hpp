@@ -34,6 +34,8 @@ public:
     std::uint64_t generation() const { return generation_; }
 
     void set_phase(Phase phase);
+    /// How often the arbiter has taken a drain back; see Seat::resumptions.
+    std::uint32_t resumptions() const { return seat_.resumptions.load(std::memory_order_acquire); }
     Phase phase() const;
     void beat(std::uint64_t now = monotonic_ns()) { store(seat_.heartbeat_monotonic_ns, now); }
     void count_request() { store(seat_.requests, load(seat_.requests) + 1); }

@@ -29,4 +29,7 @@ void follow_events(Connection& agent, bool json);
 void cycle(Connection& agent, std::optional<std::uint32_t> slot, std::optional<std::chrono::seconds> patience,
            bool json);
 
+/// Takes back the cycling of a slot's worker: of the one that drains, or else of the one that serves.
+void keep(Connection& agent, std::uint32_t slot, bool json);
+
 }  // namespace signalbox::ctl

@@ -95,4 +95,18 @@ void cycle(Connection& agent, std::optional<std::uint32_t> slot, std::optional<s
         fmt::print("{} replaced\n", old.size() == 1 ? "1 worker" : fmt::format("{} workers", old.size()));
 }
 
+void keep(Connection& agent, std::uint32_t slot, bool as_json) {
+    std::uint64_t generation = 0;
+    // The oldest in the slot: a younger one beside it is its successor.
+    const json workers = agent.call("workers.list");
+    for (const json& worker : field(workers, "workers"))
+        if (field(worker, "slot") == slot && (generation == 0 || generation_of(worker) < generation))
+            generation = generation_of(worker);
+    if (generation == 0)
+        throw Failure(
+            fmt::format("slot {} has no worker that could be kept; 'workers' shows the slots", slot));
+    const json kept = agent.call("worker.keep", {{"slot", slot}, {"generation", generation}});
+    fmt::print("{}\n", as_json ? kept.dump() : text_field(kept, "message"));
+}
+
 }  // namespace signalbox::ctl

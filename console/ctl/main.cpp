@@ -72,6 +72,10 @@ void add_commands(CLI::App& app, Arguments& arguments) {
                      "Seconds to wait, per worker, until the replacement is ready")
         ->capture_default_str();
 
+    CLI::App* keep =
+        app.add_subcommand("keep", "Take a cycle back: the worker serves on, its replacement drains");
+    keep->add_option("SLOT", arguments.slot, "The worker's slot")->required();
+
     CLI::App* scale = app.add_subcommand("scale", "Change the number of workers");
     scale->add_option("N", arguments.workers, "How many there should be")
         ->required()
@@ -99,6 +103,7 @@ void run(const CLI::App& app, const Arguments& arguments) {
     if (app.got_subcommand("connections"))
         return ctl::show_connections(agent, arguments.slot, arguments.json);
     if (app.got_subcommand("scale")) return ctl::scale_group(agent, arguments.workers, arguments.json);
+    if (app.got_subcommand("keep")) return ctl::keep(agent, *arguments.slot, arguments.json);
     if (app.got_subcommand("settings")) return ctl::show_settings(agent, arguments.all, arguments.json);
     if (app.got_subcommand("set"))
         return ctl::set_tunable(agent, arguments.setting, arguments.value, arguments.json);

@@ -20,7 +20,9 @@ constexpr const char* kExamples =
     "  mailroom --workers 4 --agent /run/mailroom/agent.sock\n"
     "  curl --data-binary @letter.eml http://127.0.0.1:8080/classify\n"
     "  mailroom --listen '*:8080' --listen unix:/run/mailroom/http.sock --memory-limit 512MiB\n"
-    "\nSignals: TERM and INT drain and stop, QUIT stops at once, HUP cycles all workers one after another.\n"
+    "\nSignals: TERM and INT drain and stop, QUIT stops at once, HUP cycles all workers one after another,\n"
+    "USR1 opens the log file again, TTIN and TTOU start and stop one worker.\n"
+    "A worker beyond worker_request_limit, worker_age_limit and the like is cycled: signalboxctl set.\n"
     "Exit status: 0 after an orderly stop; otherwise as in sysexits.h.";
 
 /// Converts with `parse`, whose exception becomes CLI11's complaint about that option.

@@ -12,8 +12,17 @@
 //         return group.run();
 //     }
 //
-// run() forks; create no thread before it. Signals to the arbiter: TERM and INT drain and stop, QUIT stops at
-// once, HUP cycles all workers one after another.
+// run() forks; create no thread before it. Signals to the arbiter:
+//
+//     TERM, INT      drain and stop; sent again: stop at once
+//     QUIT           stop at once
+//     HUP            cycle all workers, a few at a time
+//     USR1           the workers reopen their log files (Group::log_to)
+//     TTIN, TTOU     one worker more, one worker less; between 1 and max_workers
+//
+// A service manager finds what it expects: run() tells $NOTIFY_SOCKET when the workers are ready, how many there are, when
+// the group reloads and stops, and that it lives (sd_notify(3)); listeners take over the sockets that it has bound
+// (sd_listen_fds(3)).
 #pragma once
 
 #include <chrono>
@@ -67,9 +76,24 @@ struct GroupOptions {
     std::string name{};
     unsigned workers = 2;
     unsigned max_workers = 64;                         ///< the most that scaling may reach
-    Bytes worker_memory_limit{0};                      ///< resident; a worker above it is cycled. 0: no limit
     std::chrono::milliseconds drain_deadline{10'000};  ///< what is open after that is closed
     std::chrono::milliseconds start_deadline{30'000};  ///< a worker not ready by then is replaced
+
+    // A worker beyond one of these is cycled: its successor is ready before it drains, and at most one worker in eight
+    // (but at least one) is replaced at a time. 0: no limit. All are tunables.
+    Bytes worker_memory_limit{0};              ///< resident
+    std::int64_t worker_open_files_limit = 0;  ///< descriptors
+    std::int64_t worker_request_limit =
+        0;  ///< answered; each worker has up to a tenth more, so that not all go at once
+    std::chrono::seconds worker_age_limit{0};       ///< likewise
+    std::chrono::milliseconds worker_lag_limit{0};  ///< event loop later than this ten times within a minute
+
+    /// An event loop that is late by this much is reported, with the stack that it is stuck in; at most 5 a minute. A
+    /// tunable; 0: never.
+    std::chrono::milliseconds spin_threshold{150};
+    /// A worker whose event loop is late by this much is replaced and, if it is still stuck when its successor is ready,
+    /// killed. A tunable; 0: never.
+    std::chrono::milliseconds wedge_timeout{10'000};
     /// The black box, which `signalbox-inspect` reads even after a crash. Empty: NAME.segment in
     /// $XDG_RUNTIME_DIR/signalbox, or for root in /run/signalbox. The last one is kept as PATH.previous; while another
     /// group has the file, this one takes NAME-PID.segment.
@@ -77,7 +101,14 @@ struct GroupOptions {
     bool anonymous_segment = false;  ///< memory without a file, which ends with the group
     std::string agent_socket{};      ///< the agent's unix socket; empty: no agent
     AgentTls agent_tls{};
-    bool quiet = false;           ///< nothing on stderr but errors
+    bool quiet = false;  ///< nothing on stderr but errors
+    std::string
+        pid_file{};  ///< of the arbiter; locked while it runs, emptied and if possible removed at the end
+    std::uint64_t open_files = 0;  ///< RLIMIT_NOFILE of all processes; 0: as it is
+    /// Whom all processes run as from run() on, when everything is bound; "": as now. Needs root.
+    std::string user{};
+    std::string user_group{};     ///< "": the user's own
+    bool pin_workers = false;     ///< worker n runs on the n-th of the allowed processors, cyclically
     std::string origin = "code";  ///< where what differs from the defaults was chosen: "command line"
 };
 

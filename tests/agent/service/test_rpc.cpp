@@ -106,7 +106,7 @@ void TestRpc::the_authorizer_denies_what_its_table_does_not_allow_data() {
           "listeners.list", "instruments.list", "events.list", "telemetry.subscribe", "telemetry.unsubscribe",
           "settings", "set"})
         QTest::newRow(what) << what << yes << yes;
-    for (const char* what : {"worker.cycle", "group.cycle", "group.scale"})
+    for (const char* what : {"worker.cycle", "worker.keep", "group.cycle", "group.scale"})
         QTest::newRow(what) << what << no << yes;
     for (const char* what : {"", "worker.kill", "workers.list ", "GET /secret", "PUT /", "Worker.cycle"})
         QTest::newRow(QByteArray("unknown: ") + what) << what << unknown << unknown;
@@ -168,6 +168,7 @@ void TestRpc::bad_parameters_are_refused_data() {
     };
     row("worker.cycle", R"({})");
     row("worker.cycle", R"({"slot":0})");
+    row("worker.keep", R"({"slot":0})");
     row("worker.cycle", R"({"slot":-1,"generation":1})");
     row("worker.cycle", R"({"slot":4,"generation":1})");
     row("worker.cycle", R"({"slot":"0","generation":1})");
@@ -214,6 +215,7 @@ void TestRpc::a_viewer_may_look_but_not_act() {
     QCOMPARE(code(desk.call("workers.list")), 0);
     QCOMPARE(code(desk.call("telemetry.subscribe")), 0);
     QCOMPARE(code(desk.call("worker.cycle", {{"slot", 0}, {"generation", 1}})), -32001);
+    QCOMPARE(code(desk.call("worker.keep", {{"slot", 0}, {"generation", 1}})), -32001);
     QCOMPARE(code(desk.call("group.cycle")), -32001);
     QCOMPARE(code(desk.call("group.scale", {{"workers", 1}})), -32001);
     QVERIFY(desk.arbiter.asked.empty());
@@ -412,6 +414,9 @@ void TestRpc::the_arbiters_outcomes_become_results_and_errors() {
             (json{{"slot", 3}, {"generation", 9}, {"message", "Its successor is starting."}}));
     QCOMPARE(desk.arbiter.asked.back().generation, 9u);
     QCOMPARE(QString(desk.arbiter.asked.back().principal), "alice");
+
+    QVERIFY(desk.call("worker.keep", {{"slot", 3}, {"generation", 9}})["result"]["generation"] == 9);
+    QVERIFY(desk.arbiter.asked.back().operation == supervisor::Operation::keep_worker);
 
     desk.arbiter.answer->from_workers = 2;
     desk.arbiter.answer->to_workers = 4;
