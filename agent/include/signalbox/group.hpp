@@ -20,11 +20,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "signalbox/bytes.hpp"
+#include "signalbox/compression.hpp"
 #include "signalbox/context.hpp"
 #include "signalbox/http.hpp"
 #include "signalbox/log_sinks.hpp"
@@ -37,10 +39,12 @@ namespace signalbox {
 struct HttpLimits {
     Bytes header{16 * 1024};
     Bytes body{8 * 1024 * 1024};
+    Bytes streamed_body{1024 * 1024 * 1024};  ///< of a request whose handler reads it piece by piece
     std::chrono::milliseconds header_deadline{10'000};  ///< from the first byte to the end of the header
-    std::chrono::milliseconds body_deadline{30'000};    ///< for the whole body
-    std::chrono::milliseconds write_deadline{30'000};   ///< without any progress
-    std::chrono::milliseconds keep_alive{75'000};       ///< idle between requests
+    std::chrono::milliseconds body_deadline{
+        30'000};  ///< for the whole body; of a streamed one, without any progress
+    std::chrono::milliseconds write_deadline{30'000};  ///< without any progress
+    std::chrono::milliseconds keep_alive{75'000};      ///< idle between requests
 };
 
 struct ListenerOptions {
@@ -48,6 +52,7 @@ struct ListenerOptions {
     unsigned queue_capacity = 512;                    ///< of each worker's accept queue
     std::chrono::milliseconds queue_deadline{5'000};  ///< a connection that waited longer is shed
     HttpLimits limits{};
+    std::optional<CompressionOptions> compression{};  ///< nothing is compressed without it
 };
 
 /// TLS 1.3 with client certificates for the agent's TCP port. PEM files.
