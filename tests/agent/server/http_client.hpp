@@ -34,6 +34,7 @@ public:
     /// The next response, with the chunks of its body put together. Throws std::runtime_error when none comes
     /// within 20 seconds or the connection ends.
     Reply read(bool of_head_request = false);
+    std::string read_exactly(std::size_t bytes) { return take(bytes); }
     /// Without what follows the empty line.
     Reply read_header();
     /// The next chunk; empty for the last one.
