@@ -366,10 +366,10 @@ auto HttpConnection<Stream>::put_out(Response response, Framing framing) -> Next
     const bool may_be_sending = framing.keep_alive || !body_done_;
     // While requests wait in the buffer they are answered, even if the worker drains.
     if (response.close || (context_.draining && input_.empty())) framing.keep_alive = false;
-    if (listener_->options.compression)
-        encoder_ = compress(response, coding_, *listener_->options.compression);
-    if (response.source && !response.source->length() && framing.version < 11) framing.keep_alive = false;
     try {
+        if (listener_->options.compression)
+            encoder_ = compress(response, coding_, *listener_->options.compression);
+        if (response.source && !response.source->length() && framing.version < 11) framing.keep_alive = false;
         append_header(head_, response, framing, context_.date.now());
     } catch (...) {
         response = handler_failed(std::current_exception());

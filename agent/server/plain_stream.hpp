@@ -1,7 +1,9 @@
 // The byte stream under an HTTP connection, unencrypted: TCP or a unix socket.
 //
 // HttpConnection is a template over this type. A TLS stream offers the same members; its write_now() writes
-// nothing (the record layer may need to read first), so that everything goes through async_write().
+// nothing (the record layer may need to read first), so that everything goes through async_write(). Only
+// send_file_now(), async_wait_writable() and reset() may be missing: files are read and written then, and a
+// body that is cut off is merely closed.
 #pragma once
 
 #include <sys/sendfile.h>

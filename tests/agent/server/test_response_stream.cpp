@@ -90,6 +90,7 @@ private slots:
     void a_producer_that_throws_ends_the_connection_without_a_last_chunk();
     void a_body_without_framing_is_reset_when_its_producer_throws();
     void a_draining_worker_tells_its_streams_to_end();
+    void a_worker_may_end_in_the_middle_of_them();
 
 private:
     void start(const ListenerOptions& options) {
@@ -300,6 +301,20 @@ void ResponseStreamTest::a_draining_worker_tells_its_streams_to_end() {
     QCOMPARE(last, std::string("data: bye\n\n"));
     QCOMPARE(waiting.read_chunk(), std::string());
     QCOMPARE(worker_->wait(0), 0);
+    worker_.reset();
+}
+
+void ResponseStreamTest::a_worker_may_end_in_the_middle_of_them() {
+    HttpClient waiting(address());
+    HttpClient held_up(address(), 4096);
+    waiting.send(get("/hourly"));
+    held_up.send(get("/flood"));
+    waiting.read_header();
+    waiting.read_chunk();
+    held_up.read_header();
+    worker_->signal(0, SIGQUIT);
+    QCOMPARE(worker_->wait(0), 0);
+    QVERIFY(waiting.ends());
     worker_.reset();
 }
 
