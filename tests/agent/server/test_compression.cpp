@@ -16,7 +16,7 @@ namespace {
 
 std::string text_of(std::size_t size) {
     std::string text;
-    for (int i = 0; text.size() < size; ++i)
+    for (unsigned i = 0; text.size() < size; ++i)
         text += "line " + std::to_string(i * 7919 % 1000) + '\n';
     text.resize(size);
     return text;
