@@ -50,19 +50,19 @@ bool ChunkDecoder::refuse(int status, const char* reason) {
     return false;
 }
 
-std::size_t ChunkDecoder::decode(std::string_view input, std::string& body) {
+std::size_t ChunkDecoder::decode(std::string_view input, std::size_t body_limit, std::string& body) {
     const std::size_t size = input.size();
-    while (state_ != State::done && step(input, body)) {
+    while (state_ != State::done && step(input, body_limit, body)) {
     }
     return size - input.size();
 }
 
 /// False when more input is needed, or when it is refused.
-bool ChunkDecoder::step(std::string_view& input, std::string& body) {
+bool ChunkDecoder::step(std::string_view& input, std::size_t body_limit, std::string& body) {
     std::string_view line;
     switch (state_) {
         case State::size:
-            return take_line(input, kMaxExtensionBytes, line) && take_size(line, body.size());
+            return take_line(input, kMaxExtensionBytes, line) && take_size(line, body_limit);
         case State::data: {
             const std::string_view data = input.substr(0, remaining_);
             body += data;
@@ -102,14 +102,15 @@ bool ChunkDecoder::take_line(std::string_view& input, std::size_t limit, std::st
     return true;
 }
 
-bool ChunkDecoder::take_size(std::string_view line, std::size_t body_size) {
+bool ChunkDecoder::take_size(std::string_view line, std::size_t body_limit) {
     const char* const end = line.data() + line.size();
     const auto [rest, error] = std::from_chars(line.data(), end, remaining_, 16);
     // from_chars takes a sign for signed types only.
     if (error != std::errc() || !are_extensions({rest, end})) return refuse(400, "malformed chunk size");
     extension_bytes_ += static_cast<std::size_t>(end - rest);
     if (extension_bytes_ > kMaxExtensionBytes) return refuse(400, "chunk extensions too long");
-    if (remaining_ > body_limit_ - body_size) return refuse(413, "body too large");
+    if (remaining_ > body_limit - announced_) return refuse(413, "body too large");
+    announced_ += remaining_;
     state_ = remaining_ == 0 ? State::trailer : State::data;
     return true;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "agent/server/response_source.hpp"
 #include "agent/server/uri.hpp"
 
 namespace signalbox {
@@ -76,6 +77,12 @@ Response Response::html(std::string body, int status) {
 
 Response Response::json(int status, std::string body) {
     return with_body(status, "application/json", std::move(body));
+}
+
+Response Response::stream(std::string_view type, StreamProducer producer, int status) {
+    Response response = with_body(status, type, {});
+    response.source = std::make_shared<ResponseSource>(ResponseSource{.produce = std::move(producer)});
+    return response;
 }
 
 }  // namespace signalbox

@@ -3,6 +3,8 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 
+#include "agent/server/file_stream.hpp"
+
 namespace signalbox::server {
 
 namespace {
@@ -15,6 +17,15 @@ constexpr std::size_t kCopiedBody = 8 * 1024;     ///< longer ones are written f
 constexpr std::size_t kKeptBody = 64 * 1024;      ///< a longer request body's memory is given back
 constexpr std::size_t kLeastRead = 2 * 1024;
 constexpr std::size_t kLeastBodyRead = 32 * 1024;
+constexpr std::size_t kFilePerTurn = 1024 * 1024;  ///< sent before other connections have their turn
+
+/// What PlainStream offers and an encrypted stream cannot.
+template <class Stream>
+concept SendsFiles = requires(Stream stream, boost::system::error_code ec) {
+    stream.send_file_now(0, std::uint64_t(), std::size_t(), ec);
+};
+
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 Response plain(int status, std::string_view text) {
     std::string body = std::to_string(status) + ' ';
@@ -26,7 +37,7 @@ Response plain(int status, std::string_view text) {
 
 Response no_route(const Router::Match& match) {
     Response response = plain(match.status, {});
-    if (match.status == 405) response.headers.add("Allow", match.allow);
+    if (!match.allow.empty()) response.headers.add("Allow", match.allow);
     return response;
 }
 
@@ -98,6 +109,8 @@ void HttpConnection<Stream>::enter(Phase phase, std::uint64_t now) {
 
 template <class Stream>
 void HttpConnection<Stream>::read() {
+    if (reading_) return;
+    reading_ = true;
     const auto [to, size] = input_.space(parser_.in_body() ? kLeastBodyRead : kLeastRead);
     stream_.async_read_some(to, size, [self = this->shared_from_this()](error_code ec, std::size_t bytes) {
         self->received(ec, bytes);
@@ -106,13 +119,16 @@ void HttpConnection<Stream>::read() {
 
 template <class Stream>
 void HttpConnection<Stream>::received(error_code ec, std::size_t bytes) {
+    reading_ = false;
     if (phase_ == Phase::closed || phase_ == Phase::writing) return;  // a deadline came first
     const std::uint64_t now = telemetry::monotonic_ns();
     if (ec) return finish(Next::close, now);
     input_.commit(bytes);
     context_.metrics.received_bytes.add(bytes);
     shown_.received(bytes);
-    run(now);
+    if (!incoming_) return run(now);
+    if (phase_ == Phase::body) enter(Phase::handling, now);
+    incoming_->arrived();
 }
 
 template <class Stream>
@@ -129,9 +145,11 @@ auto HttpConnection<Stream>::advance(std::uint64_t& now) -> Next {
         switch (status) {
             case RequestParser::Status::need_more:
                 return Next::read;
-            case RequestParser::Status::header:
-                if (!begin_body(now)) return Next::linger;
+            case RequestParser::Status::header: {
+                const Next next = begin_body(now);
+                if (next != Next::advance) return next;
                 break;
+            }
             case RequestParser::Status::refused:
                 return refuse(parser_.refusal());
             case RequestParser::Status::complete:
@@ -159,33 +177,49 @@ void HttpConnection<Stream>::follow(std::uint64_t now) {
             });
         case Next::dispatch:
             return dispatch(now);
+        case Next::body:
+            enter(Phase::body, now);
+            return read();
+        case Next::stream:
+            return begin_stream(now);
+        case Next::produce:
+            enter(Phase::handling, now);
+            return outgoing_->sent();
         case Next::close:
         case Next::linger:
             return finish(next_, now);
     }
 }
 
-/// False if the request is answered without its body.
+/// Advance: the body is read before the request is answered.
 template <class Stream>
-bool HttpConnection<Stream>::begin_body(std::uint64_t& now) {
+auto HttpConnection<Stream>::begin_body(std::uint64_t& now) -> Next {
     enter(Phase::body, now);
-    if (!parser_.expects_continue()) return true;
-    request_began_ = now;
+    const bool expects = parser_.expects_continue();
+    if (!expects && !listener_->router.reads_bodies()) return Next::advance;
     const Router::Match match = listener_->router.match(request_);
-    if (!match.endpoint) {
-        now = telemetry::monotonic_ns();
-        respond(no_route(match),
-                {.version = request_.version, .keep_alive = false, .head = request_.method == "HEAD"}, now);
-        return false;
+    if (match.endpoint && std::holds_alternative<BodyHandler>(*match.endpoint)) {
+        parser_.read_in_pieces();
+        if (parser_.body_too_large()) return Next::advance;  // to be refused
+        body_done_ = false;
+        begin_request(now);
+        return answer_with(match, now);
     }
-    if (input_.empty()) head_ += "HTTP/1.1 100 Continue\r\n\r\n";
-    return true;
+    if (!expects || parser_.body_too_large()) return Next::advance;
+    if (!match.endpoint) {
+        begin_request(now);
+        framing_.keep_alive = false;  // whether a body follows is unknown
+        answer_with(match, now);
+        return Next::linger;
+    }
+    if (input_.empty()) head_ += kContinue;
+    return Next::advance;
 }
 
 // ---- answers
 
 template <class Stream>
-auto HttpConnection<Stream>::answer(std::uint64_t& now) -> Next {
+void HttpConnection<Stream>::begin_request(std::uint64_t now) {
     constexpr std::size_t kShownPath = 70;
     what_.assign(request_.method).append(" ").append(request_.path, 0, kShownPath);
     shown_.begin_request(what_);
@@ -193,7 +227,18 @@ auto HttpConnection<Stream>::answer(std::uint64_t& now) -> Next {
     request_began_ = now;
     framing_ = {
         .version = request_.version, .keep_alive = parser_.keep_alive(), .head = request_.method == "HEAD"};
-    const Router::Match match = listener_->router.match(request_);
+    if (listener_->options.compression)
+        coding_ = choose_coding(request_.headers, *listener_->options.compression);
+}
+
+template <class Stream>
+auto HttpConnection<Stream>::answer(std::uint64_t& now) -> Next {
+    begin_request(now);
+    return answer_with(listener_->router.match(request_), now);
+}
+
+template <class Stream>
+auto HttpConnection<Stream>::answer_with(const Router::Match& match, std::uint64_t& now) -> Next {
     if (!match.endpoint) {
         now = telemetry::monotonic_ns();
         return respond(no_route(match), framing_, now);
@@ -205,7 +250,7 @@ auto HttpConnection<Stream>::answer(std::uint64_t& now) -> Next {
         now = telemetry::monotonic_ns();
         return respond(std::move(response), framing_, now);
     }
-    async_handler_ = &std::get<AsyncHandler>(*match.endpoint);
+    endpoint_ = match.endpoint;
     return Next::dispatch;
 }
 
@@ -226,12 +271,18 @@ void HttpConnection<Stream>::dispatch(std::uint64_t now) {
     request_ = Request();
     request_.peer = peer_;
     const auto activity = context_.seat.activity(what_, now);
+    const auto done = [self = this->shared_from_this()](const std::exception_ptr& failure,
+                                                        Response response) {
+        self->dispatched(failure, std::move(response));
+    };
     try {
-        boost::asio::co_spawn(
-            stream_.get_executor(), (*async_handler_)(std::move(request)),
-            [self = this->shared_from_this()](const std::exception_ptr& failure, Response response) {
-                self->dispatched(failure, std::move(response));
-            });
+        if (const auto* handler = std::get_if<AsyncHandler>(endpoint_))
+            return boost::asio::co_spawn(stream_.get_executor(), (*handler)(std::move(request)), done);
+        const std::optional<std::uint64_t> length = body_done_ ? 0 : parser_.body_length();
+        incoming_ =
+            std::make_shared<IncomingBody>(stream_.get_executor(), static_cast<BodySource&>(*this), length);
+        boost::asio::co_spawn(stream_.get_executor(),
+                              std::get<BodyHandler>(*endpoint_)(std::move(request), *incoming_), done);
     } catch (...) {
         dispatched(std::current_exception(), {});
     }
@@ -240,8 +291,60 @@ void HttpConnection<Stream>::dispatch(std::uint64_t now) {
 template <class Stream>
 void HttpConnection<Stream>::dispatched(const std::exception_ptr& failure, Response response) {
     const std::uint64_t now = telemetry::monotonic_ns();
-    next_ = respond(failure ? handler_failed(failure) : std::move(response), framing_, now);
+    const auto incoming = std::move(incoming_);
+    if (phase_ == Phase::closed) return;  // within the body
+    if (!body_done_) skip_body();
+    if (failure && body_refusal_.status) {
+        next_ = refuse(body_refusal_);
+    } else {
+        if (failure) response = handler_failed(failure);
+        if (!body_done_) response.close = true;
+        next_ = respond(std::move(response), framing_, now);
+    }
     if (write_out(now)) follow(now);
+}
+
+/// What the handler has not read and is here already. Waiting for the rest would cost more than a new
+/// connection, and a client that waits for "100 Continue" may never send it.
+template <class Stream>
+void HttpConnection<Stream>::skip_body() {
+    std::string skipped;
+    while (!reading_ && take_from_input(skipped) == Taken::piece) {
+    }
+}
+
+// ---- a body that its handler reads
+
+template <class Stream>
+auto HttpConnection<Stream>::take_from_input(std::string& piece) -> Taken {
+    if (body_refusal_.status) return Taken::refused;
+    if (body_done_) return Taken::end;
+    request_.body.clear();
+    const auto [status, consumed] = parser_.parse(input_.unread());
+    input_.consume(consumed);
+    if (status == RequestParser::Status::refused) {
+        body_refusal_ = parser_.refusal();
+        return Taken::refused;
+    }
+    body_done_ = status == RequestParser::Status::complete;
+    if (request_.body.empty()) return body_done_ ? Taken::end : Taken::wait;
+    piece.swap(request_.body);
+    return Taken::piece;
+}
+
+template <class Stream>
+auto HttpConnection<Stream>::take(std::string& piece) -> Taken {
+    if (phase_ == Phase::closed) return Taken::gone;
+    const bool nothing_came = input_.empty();
+    // Consuming would move the place that a read under way writes to.
+    const Taken taken = reading_ && !body_refusal_.status ? Taken::wait : take_from_input(piece);
+    if (taken != Taken::wait) return taken;
+    const std::uint64_t now = telemetry::monotonic_ns();
+    next_ = Next::body;
+    if (nothing_came && parser_.expects_continue() && !continued_) head_ += kContinue;
+    continued_ = true;
+    if (write_out(now)) follow(now);
+    return phase_ == Phase::closed ? Taken::gone : Taken::wait;
 }
 
 template <class Stream>
@@ -259,16 +362,23 @@ auto HttpConnection<Stream>::respond(Response response, Framing framing, std::ui
 
 template <class Stream>
 auto HttpConnection<Stream>::put_out(Response response, Framing framing) -> Next {
-    const bool client_stays = framing.keep_alive;
+    // A client that asked for the end sends nothing more; one that did not may be sending right now.
+    const bool may_be_sending = framing.keep_alive || !body_done_;
     // While requests wait in the buffer they are answered, even if the worker drains.
     if (response.close || (context_.draining && input_.empty())) framing.keep_alive = false;
     try {
+        if (listener_->options.compression)
+            encoder_ = compress(response, coding_, *listener_->options.compression);
+        if (response.source && !response.source->length() && framing.version < 11) framing.keep_alive = false;
         append_header(head_, response, framing, context_.date.now());
     } catch (...) {
         response = handler_failed(std::current_exception());
         append_header(head_, response, framing, context_.date.now());
     }
-    if (has_body(response, framing)) {
+    const bool produced = response.source && has_body(response, framing);
+    if (produced) {
+        source_ = std::move(response.source);
+    } else if (has_body(response, framing)) {
         if (response.body.size() > kCopiedBody)
             body_ = std::move(response.body);
         else
@@ -279,9 +389,18 @@ auto HttpConnection<Stream>::put_out(Response response, Framing framing) -> Next
     context_.metrics.requests(response.status).add();
     parser_.reset();
     if (request_.body.capacity() > kKeptBody) request_.body = std::string();
-    if (framing.keep_alive) return Next::advance;
-    // A client that asked for the end sends nothing more; one that did not may be sending right now.
-    return client_stays || !input_.empty() ? Next::linger : Next::close;
+    body_done_ = true;
+    body_refusal_ = {};
+    continued_ = false;
+    const Next next = framing.keep_alive                  ? Next::advance
+                      : may_be_sending || !input_.empty() ? Next::linger
+                                                          : Next::close;
+    if (!produced) {
+        encoder_.reset();
+        return next;
+    }
+    after_ = next;
+    return Next::stream;
 }
 
 /// What was refused never was a whole request: it is counted, but there is no time that it took.
@@ -290,6 +409,88 @@ auto HttpConnection<Stream>::refuse(const Refusal& refusal) -> Next {
     context_.metrics.refused_requests.add();
     put_out(plain(refusal.status, refusal.reason), {.version = 11, .keep_alive = false, .head = false});
     return Next::linger;
+}
+
+// ---- a body that is produced
+
+template <class Stream>
+void HttpConnection<Stream>::begin_stream(std::uint64_t now) {
+    enter(Phase::handling, now);
+    if constexpr (SendsFiles<Stream>) {
+        file_sent_ = 0;
+        if (source_->file && !encoder_) return send_file(now);
+    }
+    const std::shared_ptr<const ResponseSource> source = std::move(source_);
+    const bool chunked = !source->length() && framing_.version >= 11;
+    outgoing_ = std::make_shared<OutgoingStream>(
+        stream_.get_executor(), static_cast<StreamSink&>(*this),
+        chunked ? OutgoingStream::Framing::chunked : OutgoingStream::Framing::bare, std::move(encoder_));
+    const auto activity = context_.seat.activity(what_, now);
+    try {
+        boost::asio::co_spawn(
+            stream_.get_executor(),
+            source->produce ? source->produce(*outgoing_) : write_file(*outgoing_, *source->file),
+            [self = this->shared_from_this(), source](const std::exception_ptr& failure) {
+                self->stream_ended(failure);
+            });
+    } catch (...) {
+        stream_ended(std::current_exception());
+    }
+}
+
+template <class Stream>
+void HttpConnection<Stream>::stream_ended(const std::exception_ptr& failure) {
+    const auto outgoing = std::move(outgoing_);
+    if (phase_ == Phase::closed) return;  // the client has gone, which its producer was told
+    const std::uint64_t now = telemetry::monotonic_ns();
+    if (failure) return cut_off(message_of(failure), now);
+    outgoing->finish();
+    next_ = after_;
+    if (write_out(now)) follow(now);
+}
+
+template <class Stream>
+bool HttpConnection<Stream>::flush() {
+    next_ = Next::produce;
+    return write_out(telemetry::monotonic_ns());
+}
+
+template <class Stream>
+void HttpConnection<Stream>::send_file(std::uint64_t now) {
+    if constexpr (SendsFiles<Stream>) {
+        const FilePart& part = *source_->file;
+        const std::size_t wanted = std::min<std::uint64_t>(part.length - file_sent_, kFilePerTurn);
+        error_code ec;
+        const std::size_t bytes =
+            wanted ? stream_.send_file_now(part.file.get(), part.offset + file_sent_, wanted, ec) : 0;
+        if (ec == boost::asio::error::eof) return cut_off("the file has become shorter", now);
+        if (ec && ec != boost::asio::error::would_block) return finish(Next::close, now);
+        context_.metrics.sent_bytes.add(bytes);
+        shown_.sent(bytes);
+        file_sent_ += bytes;
+        if (file_sent_ == part.length) {
+            source_.reset();
+            next_ = after_;
+            return follow(now);
+        }
+        enter(Phase::writing, now);
+        stream_.async_wait_writable([self = this->shared_from_this()](error_code failed) {
+            if (self->phase_ == Phase::closed) return;
+            const std::uint64_t later = telemetry::monotonic_ns();
+            failed ? self->finish(Next::close, later) : self->send_file(later);
+        });
+    }
+}
+
+/// The client must not take what it has for the whole: for chunks and announced lengths the end is enough, a
+/// body without either has to be reset.
+template <class Stream>
+void HttpConnection<Stream>::cut_off(std::string_view why, std::uint64_t now) {
+    context_.seat.log(wire::Severity::error, "response_cut_off", what_ + ": " + std::string(why));
+    if constexpr (requires { stream_.reset(); }) {
+        if (framing_.version < 11) stream_.reset();
+    }
+    finish(Next::close, now);
 }
 
 // ---- output
@@ -356,6 +557,11 @@ bool HttpConnection<Stream>::output_sent(std::size_t bytes) {
 template <class Stream>
 void HttpConnection<Stream>::deadline_passed(std::uint64_t now) {
     const auto self = this->shared_from_this();
+    if (phase_ == Phase::body && incoming_) {
+        body_refusal_ = {408, "the request took too long"};
+        enter(Phase::handling, now);
+        return incoming_->arrived();
+    }
     if (phase_ != Phase::header && phase_ != Phase::body) return finish(Next::close, now);
     next_ = refuse({408, "the request took too long"});
     if (write_out(now)) finish(next_, now);
@@ -363,6 +569,7 @@ void HttpConnection<Stream>::deadline_passed(std::uint64_t now) {
 
 template <class Stream>
 void HttpConnection<Stream>::close_if_idle(std::uint64_t now, std::chrono::nanoseconds least) {
+    if (outgoing_) outgoing_->stop();
     if (phase_ != Phase::idle || now - phase_began_ < static_cast<std::uint64_t>(least.count())) return;
     const auto self = this->shared_from_this();
     finish(Next::linger, now);
@@ -378,6 +585,8 @@ void HttpConnection<Stream>::finish(Next how, std::uint64_t now) {
     else
         stream_.close();
     context_.closed(*this);
+    if (outgoing_) outgoing_->ended();
+    if (incoming_) incoming_->arrived();
 }
 
 template class HttpConnection<PlainStream>;

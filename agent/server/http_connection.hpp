@@ -4,14 +4,22 @@
 // more input, has enough output, or meets a coroutine handler; the output is written; then next_ says how it
 // goes on. A request and its response are never under way at once on both sides, so nothing here needs a
 // queue. Each phase has its own deadline.
+//
+// Three things leave the cycle and come back to it: a coroutine handler (dispatch() to dispatched()), which may
+// read the body itself on the way, through take(); a produced response (begin_stream() to stream_ended()),
+// whose producer writes through flush(); and a file, which the kernel sends (send_file()).
 #pragma once
 
 #include <memory>
 #include <string>
 
+#include "agent/server/compression.hpp"
 #include "agent/server/http_parser.hpp"
+#include "agent/server/incoming_body.hpp"
+#include "agent/server/outgoing_stream.hpp"
 #include "agent/server/plain_stream.hpp"
 #include "agent/server/read_buffer.hpp"
+#include "agent/server/response_source.hpp"
 #include "agent/server/transport/tls_stream.hpp"
 #include "agent/server/worker.hpp"
 #include "agent/server/worker_context.hpp"
@@ -20,6 +28,8 @@ namespace signalbox::server {
 
 template <class Stream>
 class HttpConnection final : public OpenConnection,
+                             private StreamSink,
+                             private BodySource,
                              public std::enable_shared_from_this<HttpConnection<Stream>> {
 public:
     HttpConnection(WorkerContext& context, std::shared_ptr<const HttpListener> listener, Stream stream,
@@ -39,6 +49,9 @@ private:
         read,      ///< more input is needed
         advance,   ///< input is there, but others go first
         dispatch,  ///< a coroutine handler is to be started
+        body,      ///< more input is needed, and a handler waits for it
+        stream,    ///< after the output, the body is to be produced
+        produce,   ///< after the output, its producer goes on
         close,     ///< after the output
         linger,    ///< after the output, and the client may still be sending
     };
@@ -57,15 +70,30 @@ private:
     std::string_view rest_of_head() const;
     std::string_view rest_of_body() const;
 
-    bool begin_body(std::uint64_t& now);
+    Next begin_body(std::uint64_t& now);
+    void begin_request(std::uint64_t now);
     Next answer(std::uint64_t& now);
+    Next answer_with(const Router::Match& match, std::uint64_t& now);
     Response call(const Handler& handler, std::uint64_t now);
     void dispatch(std::uint64_t now);
     void dispatched(const std::exception_ptr& failure, Response response);
+    void skip_body();
     Response handler_failed(const std::exception_ptr& failure);
     Next respond(Response response, Framing framing, std::uint64_t now);
     Next put_out(Response response, Framing framing);
     Next refuse(const Refusal& refusal);
+
+    Taken take(std::string& piece) override;
+    Taken take_from_input(std::string& piece);
+
+    void begin_stream(std::uint64_t now);
+    void stream_ended(const std::exception_ptr& failure);
+    std::string& output() override { return head_; }
+    bool flush() override;
+    bool draining() const override { return context_.draining; }
+    void send_file(std::uint64_t now);
+    void cut_off(std::string_view why, std::uint64_t now);
+
     void finish(Next how, std::uint64_t now);
 
     WorkerContext& context_;
@@ -79,9 +107,20 @@ private:
     std::string head_;      ///< output: responses that are whole, or the header of the last one …
     std::string body_;      ///< … whose body is long enough not to be copied
     std::size_t sent_ = 0;  ///< of head_ and body_ together
-    const AsyncHandler* async_handler_ = nullptr;
-    std::string what_;  ///< the request that is being handled, for the activity and the log
-    Framing framing_;   ///< of the request that is being handled
+    const Router::Endpoint* endpoint_ = nullptr;  ///< the coroutine handler
+    std::shared_ptr<IncomingBody> incoming_;      ///< while it reads the body itself
+    Refusal body_refusal_;                        ///< of that body
+    bool body_done_ = true;                       ///< it has come in whole
+    bool continued_ = false;                      ///< the client knows that it may send it
+    bool reading_ = false;
+    std::shared_ptr<OutgoingStream> outgoing_;  ///< while a body is produced
+    std::shared_ptr<const ResponseSource> source_;
+    std::unique_ptr<Encoder> encoder_;  ///< of source_
+    std::uint64_t file_sent_ = 0;       ///< of source_
+    Next after_ = Next::advance;        ///< the body that is produced
+    Coding coding_ = Coding::identity;  ///< what the client likes best, where compression is chosen
+    std::string what_;                  ///< the request that is being handled, for the activity and the log
+    Framing framing_;                   ///< of the request that is being handled
     std::uint64_t request_began_ = 0;
     std::uint64_t phase_began_ = 0;
     Phase phase_ = Phase::idle;

@@ -6,6 +6,7 @@
 #include <boost/beast/http/field.hpp>
 #include <cstring>
 
+#include "agent/server/field_list.hpp"
 #include "agent/server/token.hpp"
 #include "agent/server/uri.hpp"
 
@@ -62,6 +63,12 @@ void MessageParser::on_field_impl(http::field name, string_view name_string, str
         case http::field::host:
             take_host(value, ec);
             break;
+        case http::field::connection:
+            for_each_member({value.data(), value.size()}, [this](std::string_view option) {
+                says_close_ = says_close_ || same_word(option, "close");
+                says_keep_alive_ = says_keep_alive_ || same_word(option, "keep-alive");
+            });
+            break;
         case http::field::expect:
             if (!boost::beast::iequals(value, "100-continue"))
                 return refuse(ec, 417, "Expect other than '100-continue'");
@@ -94,7 +101,9 @@ void MessageParser::on_header_impl(error_code& ec) {
     if (!has_host_ && request_.version >= 11) return refuse(ec, 400, "no Host");
     if (has_coding_ && has_length_) return refuse(ec, 400, "both Transfer-Encoding and Content-Length");
     if (has_coding_ && request_.version < 11) return refuse(ec, 400, "Transfer-Encoding in HTTP/1.0");
-    if (content_length_ > static_cast<std::uint64_t>(limits_.body)) return refuse(ec, 413, "body too large");
+    // RFC 9112, section 3.2.2: what an absolute target says counts, not the Host field.
+    const std::string_view authority = authority_of(request_.target);
+    if (!authority.empty()) request_.headers.set("Host", authority);
 }
 
 RequestParser::Result RequestParser::parse(std::string_view input) {
@@ -105,7 +114,9 @@ void RequestParser::reset() {
     message_.reset();
     chunks_.reset();
     scanned_ = line_begin_ = 0;
-    started_ = false;
+    started_ = in_pieces_ = false;
+    body_limit_ = static_cast<std::size_t>(limits_.body);
+    body_received_ = 0;
     request_.headers.clear();
     request_.body.clear();
 }
@@ -139,12 +150,10 @@ RequestParser::Result RequestParser::parse_header(std::string_view input) {
         const Refusal why = explain(header, ec);
         return refuse(why.status, why.reason);
     }
+    stays_open_ = message_->stays_open();
     const Result done{Status::complete, skipped + header_end};
     if (message_->is_done()) return done;
-    if (message_->chunked())
-        chunks_.emplace(static_cast<std::size_t>(limits_.body), static_cast<std::size_t>(limits_.header));
-    else
-        request_.body.reserve(std::min<std::size_t>(message_->body_length(), kMaxReserve));
+    if (message_->chunked()) chunks_.emplace(static_cast<std::size_t>(limits_.header));
     return {Status::header, done.consumed};
 }
 
@@ -185,15 +194,18 @@ Refusal RequestParser::explain(std::string_view header, boost::beast::error_code
 }
 
 RequestParser::Result RequestParser::parse_body(std::string_view input) {
+    if (body_too_large()) return refuse(413, "body too large");
     if (chunks_) return parse_chunks(input);
-    const std::string_view part = input.substr(0, message_->body_length() - request_.body.size());
+    const std::uint64_t length = message_->body_length();
+    if (body_received_ == 0 && !in_pieces_) request_.body.reserve(std::min<std::size_t>(length, kMaxReserve));
+    const std::string_view part = input.substr(0, length - body_received_);
     request_.body += part;
-    return {request_.body.size() == message_->body_length() ? Status::complete : Status::need_more,
-            part.size()};
+    body_received_ += part.size();
+    return {body_received_ == length ? Status::complete : Status::need_more, part.size()};
 }
 
 RequestParser::Result RequestParser::parse_chunks(std::string_view input) {
-    const std::size_t consumed = chunks_->decode(input, request_.body);
+    const std::size_t consumed = chunks_->decode(input, body_limit_, request_.body);
     if (chunks_->refusal().status) return refuse(chunks_->refusal().status, chunks_->refusal().reason);
     return {chunks_->done() ? Status::complete : Status::need_more, consumed};
 }

@@ -4,6 +4,9 @@
 //     auto [status, consumed] = parser.parse(unread);       // takes from the front of `unread`
 //     if (status == RequestParser::Status::complete) answer(request), parser.reset();
 //
+// The body collects in Request::body. Whoever wants it in pieces says so after the header, and takes away and
+// clears between two calls what has come in.
+//
 // Boost.Beast tokenises the header; what it lets pass and a proxy in front might read differently is refused
 // here: line ends without CR, folded lines, any Transfer-Encoding but "chunked", a Content-Length that is
 // repeated, signed or a list, both of them together, a Host that is missing, repeated or no host. Nothing is
@@ -31,6 +34,9 @@ public:
 
     const Refusal& refusal() const { return refusal_; }
     bool expects_continue() const { return expects_continue_; }
+    /// Not keep_alive(): Beast keeps an HTTP/1.0 connection that says "close" too, and listens to
+    /// Proxy-Connection.
+    bool stays_open() const { return !says_close_ && (request_.version >= 11 || says_keep_alive_); }
     std::uint64_t body_length() const { return content_length_; }
 
 private:
@@ -61,6 +67,8 @@ private:
     bool has_coding_ = false;
     bool has_host_ = false;
     bool expects_continue_ = false;
+    bool says_close_ = false;
+    bool says_keep_alive_ = false;
 };
 
 class RequestParser {
@@ -77,11 +85,17 @@ public:
     };
 
     /// Both outlive the parser.
-    RequestParser(const HttpLimits& limits, Request& request) : limits_(limits), request_(request) {}
+    RequestParser(const HttpLimits& limits, Request& request)
+        : limits_(limits), request_(request), body_limit_(static_cast<std::size_t>(limits.body)) {}
 
     /// `input` begins where the last call stopped consuming. Not to be called again after `refused`, nor
     /// after `complete` before reset().
     Result parse(std::string_view input);
+    /// After `header`: the body is taken in pieces, and HttpLimits::streamed_body holds.
+    void read_in_pieces() {
+        in_pieces_ = true;
+        body_limit_ = static_cast<std::size_t>(limits_.streamed_body);
+    }
     /// The next request begins. Keeps what is allocated.
     void reset();
 
@@ -91,8 +105,13 @@ public:
     bool in_body() const { return message_.has_value(); }
     /// After `header` or `complete`: what the client wants of the connection, and whether it waits for "100
     /// Continue".
-    bool keep_alive() const { return message_ && message_->keep_alive(); }
+    bool keep_alive() const { return stays_open_; }
     bool expects_continue() const { return message_ && message_->expects_continue(); }
+    /// After `header`: the body's length, if the client has said it; whether that is refused.
+    std::optional<std::uint64_t> body_length() const {
+        return chunks_ ? std::nullopt : std::optional(message_->body_length());
+    }
+    bool body_too_large() const { return !chunks_ && message_->body_length() > body_limit_; }
 
 private:
     Result refuse(int status, const char* reason);
@@ -109,7 +128,11 @@ private:
     Refusal refusal_;
     std::size_t scanned_ = 0;     ///< bytes of the header that have been looked at
     std::size_t line_begin_ = 0;  ///< of the line that they end in
+    std::size_t body_limit_;
+    std::uint64_t body_received_ = 0;  ///< of a body whose length is known
     bool started_ = false;
+    bool stays_open_ = false;  ///< kept, since the request may be taken away
+    bool in_pieces_ = false;
 };
 
 }  // namespace signalbox::server

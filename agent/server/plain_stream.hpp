@@ -1,8 +1,11 @@
 // The byte stream under an HTTP connection, unencrypted: TCP or a unix socket.
 //
-// HttpConnection is a template over this type; TlsStream offers the same members.
+// HttpConnection is a template over this type; TlsStream offers the same members. Only send_file_now(),
+// async_wait_writable() and reset() may be missing: files are read and written then, and a body that is cut
+// off is merely closed.
 #pragma once
 
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -53,6 +56,33 @@ public:
         const std::array<boost::asio::const_buffer, 2> parts{boost::asio::buffer(head),
                                                              boost::asio::buffer(body)};
         socket_.async_write_some(parts, std::forward<Handler>(handler));
+    }
+
+    /// Sends from a regular file, without waiting; some of it is no error. `ec` is would_block when the
+    /// socket's buffer is full, eof when the file ends before `offset` + 1.
+    std::size_t send_file_now(int file, std::uint64_t offset, std::size_t bytes,
+                              boost::system::error_code& ec) {
+        auto position = static_cast<off_t>(offset);
+        const ssize_t sent = ::sendfile(socket_.native_handle(), file, &position, bytes);
+        if (sent > 0) return static_cast<std::size_t>(sent);
+        if (sent == 0)
+            ec = boost::asio::error::eof;
+        else if (errno == EAGAIN || errno == EINTR)
+            ec = boost::asio::error::would_block;
+        else
+            ec.assign(errno, boost::system::system_category());
+        return 0;
+    }
+
+    template <class Handler>
+    void async_wait_writable(Handler&& handler) {
+        socket_.async_wait(Socket::wait_write, std::forward<Handler>(handler));
+    }
+
+    /// close() discards what is unsent and resets the connection.
+    void reset() {
+        boost::system::error_code ignored;
+        socket_.set_option(boost::asio::socket_base::linger(true, 0), ignored);
     }
 
     void close() {

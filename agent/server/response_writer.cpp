@@ -5,6 +5,7 @@
 #include <charconv>
 #include <stdexcept>
 
+#include "agent/server/response_source.hpp"
 #include "agent/server/token.hpp"
 
 namespace signalbox::server {
@@ -34,6 +35,16 @@ bool is_servers_own(std::string_view name) {
 void append_number(std::string& out, std::size_t number) {
     char digits[20];
     out.append(digits, std::to_chars(digits, digits + sizeof digits, number).ptr);
+}
+
+void append_length(std::string& out, const Response& response, const Framing& framing) {
+    const auto length = response.source ? response.source->length() : response.body.size();
+    if (length) {
+        out += "\r\nContent-Length: ";
+        append_number(out, *length);
+    } else if (framing.version >= 11) {
+        out += "\r\nTransfer-Encoding: chunked";
+    }
 }
 
 void check(const Response& response) {
@@ -101,10 +112,7 @@ void append_header(std::string& out, const Response& response, const Framing& fr
     out += reason_phrase(response.status);
     out += "\r\nDate: ";
     out += date;
-    if (response.status != 204 && response.status != 304) {
-        out += "\r\nContent-Length: ";
-        append_number(out, response.body.size());
-    }
+    if (response.status != 204 && response.status != 304) append_length(out, response, framing);
     if (!framing.keep_alive)
         out += "\r\nConnection: close";
     else if (framing.version < 11)

@@ -30,7 +30,8 @@ struct Framing {
 /// Whether a body follows the header of such a response.
 bool has_body(const Response& response, const Framing& framing);
 
-/// Appends everything up to and including the empty line. Content-Length, Date, Connection and
+/// Appends everything up to and including the empty line. A body of unknown length is announced as chunked,
+/// for HTTP/1.0 not at all: the connection has to be closed after it. Content-Length, Date, Connection and
 /// Transfer-Encoding among the response's fields are left out. Throws std::invalid_argument for a field that
 /// would break the framing (a name that is no token, a line end in a value) or a status that is none; `out`
 /// is unchanged then.

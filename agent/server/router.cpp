@@ -92,6 +92,7 @@ Router& Router::add(std::string_view method, std::string_view pattern, Endpoint 
     if (taken)
         throw std::invalid_argument("route '" + std::string(method) + ' ' + std::string(pattern) +
                                     "': there is one for the same paths already");
+    reads_bodies_ = reads_bodies_ || std::holds_alternative<BodyHandler>(endpoint);
     routes_.push_back({std::string(method), std::move(segments), std::move(endpoint)});
     return *this;
 }
@@ -117,9 +118,13 @@ Router::Match Router::match(Request& request) const {
         return {.endpoint = &route->endpoint, .status = 200, .allow = {}};
     }
     Match match{.endpoint = nullptr, .status = 404, .allow = {}};
+    const bool of_server = request.path == "*";  // parse_target() lets only OPTIONS have it
     for (const Route& other : routes_)
-        if (fits(other.segments, request.path)) list_method(match.allow, other.method);
-    if (!match.allow.empty()) match.status = 405;
+        if (of_server || fits(other.segments, request.path)) list_method(match.allow, other.method);
+    if (of_server)
+        match.status = 204;
+    else if (!match.allow.empty())
+        match.status = 405;
     return match;
 }
 

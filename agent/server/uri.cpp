@@ -65,6 +65,12 @@ bool parse_target(std::string_view method, std::string_view target, std::string&
     return true;
 }
 
+std::string_view authority_of(std::string_view target) {
+    if (target.empty() || target.front() == '/' || !begins_with_scheme(target)) return {};
+    target.remove_prefix(target.find("//") + 2);
+    return target.substr(0, target.find_first_of("/?"));
+}
+
 bool decode_percent(std::string_view text, std::string& out) {
     std::size_t escape = text.find('%');
     out.assign(text.substr(0, escape));

@@ -14,6 +14,9 @@ namespace signalbox::server {
 /// malformed or zero escape, the authority form of CONNECT.
 bool parse_target(std::string_view method, std::string_view target, std::string& path, std::string& query);
 
+/// "host:81" of an absolute form that parse_target() has taken; empty for any other.
+std::string_view authority_of(std::string_view target);
+
 /// Percent-decodes `text` into `out`. False for a malformed escape or %00.
 bool decode_percent(std::string_view text, std::string& out);
 

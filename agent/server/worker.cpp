@@ -57,6 +57,7 @@ public:
     }
 
     int run() {
+        std::signal(SIGPIPE, SIG_IGN);  // sendfile has no MSG_NOSIGNAL
         wait_for_signal();
         beat();
         for (const auto& entrance : entrances_)

@@ -16,7 +16,8 @@ namespace signalbox::server {
 /// A connection as the worker sees it, whatever it speaks.
 class OpenConnection : public DeadlineWheel::Entry {
 public:
-    /// Ends the connection if no request has been under way for `least`; it may be destroyed then.
+    /// The worker drains; called again and again. Ends the connection if no request has been under way for
+    /// `least`; it may be destroyed then. What would go on for ever is told to end.
     virtual void close_if_idle(std::uint64_t now, std::chrono::nanoseconds least) = 0;
 
     boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> hook;

@@ -35,6 +35,7 @@
 #include <vector>
 
 #include "signalbox/bytes.hpp"
+#include "signalbox/compression.hpp"
 #include "signalbox/context.hpp"
 #include "signalbox/http.hpp"
 #include "signalbox/log_sinks.hpp"
@@ -48,10 +49,12 @@ namespace signalbox {
 struct HttpLimits {
     Bytes header{16 * 1024};
     Bytes body{8 * 1024 * 1024};
+    Bytes streamed_body{1024 * 1024 * 1024};  ///< of a request whose handler reads it piece by piece
     std::chrono::milliseconds header_deadline{10'000};  ///< from the first byte to the end of the header
-    std::chrono::milliseconds body_deadline{30'000};    ///< for the whole body
-    std::chrono::milliseconds write_deadline{30'000};   ///< without any progress
-    std::chrono::milliseconds keep_alive{75'000};       ///< idle between requests
+    std::chrono::milliseconds body_deadline{
+        30'000};  ///< for the whole body; of a streamed one, without any progress
+    std::chrono::milliseconds write_deadline{30'000};  ///< without any progress
+    std::chrono::milliseconds keep_alive{75'000};      ///< idle between requests
 };
 
 struct ListenerOptions {
@@ -61,6 +64,7 @@ struct ListenerOptions {
     HttpLimits limits{};
     std::optional<TlsOptions> tls{};      ///< none: plain text
     std::optional<ProxyOptions> proxy{};  ///< none: the peer is who has connected
+    std::optional<CompressionOptions> compression{};  ///< nothing is compressed without it
 };
 
 /// TLS 1.3 with client certificates for the agent's TCP port. PEM files.

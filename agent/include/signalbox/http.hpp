@@ -10,13 +10,33 @@
 //         co_return signalbox::Response::text("done\n");
 //     });
 //
+//     router.get("/ticks", [](const signalbox::Request&) {
+//         return signalbox::Response::stream("text/event-stream", ticks);
+//     });
+//     router.post("/upload", upload);
+//     router.files("/static", "/var/www");
+//
+//     awaitable<void> ticks(signalbox::ResponseStream& out) {
+//         while (!out.stopping()) {
+//             co_await out.write("data: tick\n\n");
+//             co_await out.pause(std::chrono::seconds(1));
+//         }
+//     }
+//     awaitable<signalbox::Response> upload(signalbox::Request, signalbox::RequestBody& body) {
+//         std::size_t bytes = 0;
+//         for (auto piece = co_await body.read(); !piece.empty(); piece = co_await body.read()) bytes += piece.size();
+//         co_return signalbox::Response::text(std::to_string(bytes));
+//     }
+//
 // Handlers run on the worker's event loop, one at a time; one that computes for long holds up the others. A
-// handler that throws gives 500, is counted and logged. (GCC 12: no capturing lambda inside a co_await
-// expression.)
+// handler that throws gives 500, is counted and logged. (GCC 12 miscompiles two things in coroutines: a capturing
+// lambda inside a co_await expression, and co_await in the condition of an if, while or switch.)
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <chrono>
 #include <concepts>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -86,26 +106,80 @@ struct Request {
     std::optional<std::string> query_value(std::string_view name) const;
 };
 
+/// The body of a response while it is produced. A producer is a coroutine on the worker's event loop; it may
+/// await anything, and what it has written arrives as soon as it is written.
+class ResponseStream {
+public:
+    /// Returns when the kernel has taken all of `bytes`, which have to stay valid until then: a client that
+    /// reads slowly holds its producer up, and a stream never keeps more than 64 KiB and what they compress to.
+    /// Throws boost::system::system_error once the client has gone or has not read anything for the write
+    /// deadline; a producer need not catch it. For HEAD there is no producer.
+    virtual awaitable<void> write(std::string_view bytes) = 0;
+    /// Waits, until stopping() at most.
+    virtual awaitable<void> pause(std::chrono::milliseconds time) = 0;
+    /// The connection has ended, or the worker drains: end soon, so that the client may come back to another
+    /// worker.
+    virtual bool stopping() const = 0;
+
+protected:
+    ~ResponseStream() = default;
+};
+
+/// Returns at the end of the body. One that throws ends the connection at once, so that the client can tell
+/// that something is missing.
+using StreamProducer = std::function<awaitable<void>(ResponseStream&)>;
+
+/// What is sent instead of Response::body: a stream or a file.
+struct ResponseSource;
+
 struct Response {
     int status = 200;
     Headers
         headers;  ///< without Content-Length, Date, Connection and Transfer-Encoding, which the server sets
     std::string body;
-    bool close = false;  ///< end the connection after this response
+    bool close = false;                              ///< end the connection after this response
+    std::shared_ptr<const ResponseSource> source{};  ///< set by stream() and Router::files(), otherwise empty
 
     static Response text(std::string body, int status = 200);
     static Response html(std::string body, int status = 200);
     /// `body` is JSON text already.
     static Response json(int status, std::string body);
+    /// A body of unknown length, produced after the header has been sent: in chunks for HTTP/1.1, up to the
+    /// end of the connection for 1.0. `type` is the Content-Type.
+    static Response stream(std::string_view type, StreamProducer producer, int status = 200);
+};
+
+/// The body of a request while it comes in. Nothing is read from the client before its handler asks.
+class RequestBody {
+public:
+    /// The next piece, of 64 KiB at most, valid until the next call; empty at the end. A client that waits for
+    /// "100 Continue" is told at the first call. Throws boost::system::system_error when the client has gone,
+    /// sends nothing for the body deadline, or sends what is malformed or beyond HttpLimits::streamed_body; a
+    /// handler that lets it pass has the right refusal sent (408, 400, 413).
+    virtual awaitable<std::string_view> read() = 0;
+    /// What the client has announced; nothing for chunks.
+    virtual std::optional<std::uint64_t> length() const = 0;
+
+protected:
+    ~RequestBody() = default;
 };
 
 using Handler = std::function<Response(const Request&)>;
 using AsyncHandler = std::function<awaitable<Response>(Request)>;
+/// Called when the header is there, with an empty Request::body; the RequestBody lives until it returns. What
+/// it has not read is skipped if it has come in already, and ends the connection otherwise.
+using BodyHandler = std::function<awaitable<Response>(Request, RequestBody&)>;
+
+struct FileOptions {
+    std::string index = "index.html";  ///< what a directory is answered with; empty: 404
+    bool dot_files = false;       ///< also those whose name, or a directory's above them, begins with '.'
+    std::string cache_control{};  ///< "max-age=3600"; empty: no such field
+};
 
 /// Which function answers. Built before the server starts; const and shared by the workers after that.
 class Router {
 public:
-    using Endpoint = std::variant<Handler, AsyncHandler>;
+    using Endpoint = std::variant<Handler, AsyncHandler, BodyHandler>;
 
     /// `pattern` is a path whose segments may be ":name" (any one segment) and whose last may be "*name" (the
     /// rest). A literal segment wins over a parameter. HEAD is answered by the GET handler. Throws
@@ -114,6 +188,8 @@ public:
     Router& handle(std::string_view method, std::string_view pattern, Function function) {
         if constexpr (std::is_invocable_r_v<awaitable<Response>, Function, Request>)
             return add(method, pattern, AsyncHandler(std::move(function)));
+        else if constexpr (std::is_invocable_r_v<awaitable<Response>, Function, Request, RequestBody&>)
+            return add(method, pattern, BodyHandler(std::move(function)));
         else
             return add(method, pattern, Handler(std::move(function)));
     }
@@ -126,14 +202,24 @@ public:
         return handle("POST", pattern, std::move(function));
     }
 
+    /// GET and HEAD of "PREFIX/..." from the regular files below `directory`: with ETag and Last-Modified,
+    /// conditional requests, one range (of several, the whole file is sent), and the Content-Type by the name.
+    /// Nothing outside the directory is reached, by ".." or by links. "PREFIX/d" is sent on to "PREFIX/d/". A
+    /// file that becomes shorter while it is sent ends the connection. Opening and reading happen in the event
+    /// loop, so the directory should be on a local disk. Throws std::system_error ("/var/www: No such file or
+    /// directory").
+    Router& files(std::string_view prefix, const std::string& directory, FileOptions options = {});
+
     /// What answers `request`, whose parameters are filled in; when nothing does, `status` is 404, or 405
-    /// with `allow`.
+    /// with `allow`, or for "OPTIONS *" 204 with `allow`.
     struct Match {
         const Endpoint* endpoint = nullptr;
         int status = 200;
         std::string allow;  ///< "GET, HEAD, POST", for 405
     };
     Match match(Request& request) const;
+    /// Whether any handler takes its body in pieces.
+    bool reads_bodies() const { return reads_bodies_; }
 
 private:
     Router& add(std::string_view method, std::string_view pattern, Endpoint endpoint);
@@ -144,6 +230,7 @@ private:
         Endpoint endpoint;
     };
     std::vector<Route> routes_;
+    bool reads_bodies_ = false;
 };
 
 }  // namespace signalbox

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <stdexcept>
 #include <system_error>
+#include <utility>
 
 #include "agent/server/address.hpp"
 
@@ -57,6 +58,34 @@ std::string HttpClient::take(std::size_t bytes) {
 }
 
 Reply HttpClient::read(bool of_head_request) {
+    Reply reply = read_header();
+    if (of_head_request) return reply;
+    const std::string length = reply.header("content-length");
+    if (!length.empty()) reply.body = take(std::stoul(length));
+    if (reply.header("transfer-encoding") == "chunked")
+        for (std::string chunk = read_chunk(); !chunk.empty(); chunk = read_chunk())
+            reply.body += chunk;
+    return reply;
+}
+
+std::string HttpClient::read_chunk() {
+    std::size_t end;
+    while ((end = received_.find("\r\n")) == std::string::npos)
+        if (!receive()) throw std::runtime_error("the connection ended before the last chunk");
+    const std::size_t size = std::stoul(take(end + 2), nullptr, 16);
+    std::string data = take(size + 2);
+    if (!data.ends_with("\r\n")) throw std::runtime_error("a chunk without its end");
+    data.resize(size);
+    return data;
+}
+
+std::string HttpClient::read_rest() {
+    while (receive()) {
+    }
+    return std::exchange(received_, {});
+}
+
+Reply HttpClient::read_header() {
     std::size_t end;
     while ((end = received_.find("\r\n\r\n")) == std::string::npos)
         if (!receive()) throw std::runtime_error("the connection ended without a response");
@@ -72,8 +101,6 @@ Reply HttpClient::read(bool of_head_request) {
         reply.headers[name] = header.substr(colon + 2, line_end - colon - 2);
         line = line_end + 2;
     }
-    const std::string length = reply.header("content-length");
-    if (!of_head_request && !length.empty()) reply.body = take(std::stoul(length));
     return reply;
 }
 

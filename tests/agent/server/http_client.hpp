@@ -31,8 +31,16 @@ public:
     void send(std::string_view bytes);
     /// False when the server has closed; sends what it can.
     bool try_send(std::string_view bytes);
-    /// The next response. Throws std::runtime_error when none comes within 20 seconds or the connection ends.
+    /// The next response, with the chunks of its body put together. Throws std::runtime_error when none comes
+    /// within 20 seconds or the connection ends.
     Reply read(bool of_head_request = false);
+    std::string read_exactly(std::size_t bytes) { return take(bytes); }
+    /// Without what follows the empty line.
+    Reply read_header();
+    /// The next chunk; empty for the last one.
+    std::string read_chunk();
+    /// Everything up to the end of the connection. Throws std::system_error when that is a reset.
+    std::string read_rest();
     /// Waits for the server's end of the connection; false if anything but that comes, or nothing.
     bool ends();
     void half_close();
