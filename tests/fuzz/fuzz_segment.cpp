@@ -24,7 +24,7 @@ namespace {
 class Base {
 public:
     Base() {
-        // Most of a read's time is counting buckets: few workers and values of like size make it short.
+        // Much of a reading is counting buckets: few workers and values of like size make it short.
         tests::RecordedSegment recorded({}, {.workers = 2, .events = 3, .values_far_apart = false});
         size_ = recorded.size();
         for (std::uint64_t at = 0; at < size_; at += telemetry::kPage) {
