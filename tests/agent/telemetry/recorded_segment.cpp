@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <span>
 #include <thread>
 
 #include "agent/telemetry/connections.hpp"
@@ -22,9 +23,9 @@ namespace signalbox::tests {
 using telemetry::SeatWriter;
 using wire::Severity;
 
-RecordedSegment::RecordedSegment(const std::string& path, int events)
+RecordedSegment::RecordedSegment(const std::string& path, const RecordedAmount& amount)
     : telemetry_({.group = "recorded",
-                  .max_workers = 3,
+                  .max_workers = amount.workers,
                   .instruments = 12,
                   .distributions = 4,
                   .distincts = 1,
@@ -32,7 +33,7 @@ RecordedSegment::RecordedSegment(const std::string& path, int events)
                   .thread_lanes = 1,
                   .settings = 4,
                   .path = path}),
-      events_(events) {
+      amount_(amount) {
     describe_group();
     record(2, 1, kDepartedLetters);
     telemetry_.detach();
@@ -40,7 +41,7 @@ RecordedSegment::RecordedSegment(const std::string& path, int events)
     telemetry::keep_crash(segment(), 2, 1);
     telemetry::retire_seat(segment(), 2);
     std::uint64_t generation = 1;
-    for (const unsigned seat : kRecordedSeats)
+    for (const unsigned seat : std::span(kRecordedSeats).first(amount.workers))
         record(seat, ++generation, letters_of(seat));
     crash(2, 3);
     telemetry_.detach();
@@ -49,7 +50,7 @@ RecordedSegment::RecordedSegment(const std::string& path, int events)
 
 void RecordedSegment::describe_group() {
     telemetry::Group& group = segment().group();
-    group.target_workers = 3;
+    group.target_workers = amount_.workers;
     group.arbiter_pid = 4000;
     group.agent_pid = 4001;
     group.agent_starts = 1;
@@ -77,14 +78,15 @@ void RecordedSegment::record(unsigned seat, std::uint64_t generation, std::uint6
                              "seconds");
     Distinct senders(telemetry_, "senders", "Different senders", 10);
     HeavyHitters domains(telemetry_, "domains", "The most frequent domains");
+    const std::uint64_t close = amount_.values_far_apart ? 0 : 1000;
     counter.add(letters);
     gauge.set(seat + 0.5);
     for (std::uint64_t i = 0; i < 200; ++i) {
-        durations.record(std::chrono::microseconds(i * i));
-        sizes.record(i * 100);
+        durations.record(std::chrono::microseconds(close == 0 ? i * i : close + i));
+        sizes.record(close == 0 ? i * 100 : close + i);
         senders.add(fmt::format("{}@example.org", seat * 1000 + i));
         domains.add(fmt::format("{}.example", i % 7));
-        skews.record(static_cast<double>(i) - 50);
+        skews.record(close == 0 ? static_cast<double>(i) - 50 : i % 4 == 0 ? -1.0 - i / 1e3 : 1.0 + i / 1e3);
     }
     std::thread([counter, sizes]() mutable {  // the lane for other threads
         counter.add(0);
@@ -103,7 +105,7 @@ void RecordedSegment::record(unsigned seat, std::uint64_t generation, std::uint6
     writer.queue(0).popped = 8;
     if (seat != 0) writer.begin_activity(fmt::format("POST /classify from 192.0.2.{}", seat));
     open_connections(seat);
-    for (int i = 0; i < events_; ++i)
+    for (int i = 0; i < amount_.events; ++i)
         writer.log(i % 2 == 0 ? Severity::info : Severity::warning, "letter_scored",
                    fmt::format("Letter {}.", i));
 }

@@ -16,10 +16,17 @@ constexpr std::uint64_t letters_of(unsigned seat) {
 constexpr unsigned kRecordedSeats[] = {0, 2, 4};
 constexpr std::uint64_t kDepartedLetters = 77;
 
+/// How much of everything there is.
+struct RecordedAmount {
+    unsigned workers = 3;          ///< in the first of kRecordedSeats; at least 2
+    int events = 300;              ///< told by each worker; by default more than its ring holds
+    bool values_far_apart = true;  ///< distributions use buckets over many octaves, which take long to read
+};
+
 class RecordedSegment {
 public:
-    /// In the file `path`, or anonymous. Each worker has told `events`; by default more than its ring holds.
-    explicit RecordedSegment(const std::string& path = {}, int events = 300);
+    /// In the file `path`, or anonymous.
+    explicit RecordedSegment(const std::string& path = {}, const RecordedAmount& amount = {});
 
     Telemetry& telemetry() { return telemetry_; }
     telemetry::Segment& segment() { return telemetry_.segment(); }
@@ -34,7 +41,7 @@ private:
     void crash(unsigned seat, std::uint64_t generation);
 
     Telemetry telemetry_;
-    int events_;
+    RecordedAmount amount_;
 };
 
 }  // namespace signalbox::tests
