@@ -72,11 +72,6 @@ void patch(int file, const Base& base, const std::uint8_t* data, std::size_t siz
 
 }  // namespace
 
-/// Little is kept of what was freed: nothing outlives an input, and what is kept are pages that each must fault in anew.
-extern "C" const char* __asan_default_options() {
-    return "quarantine_size_mb=4:malloc_context_size=8";
-}
-
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     static const Base base;
     static const int file = ::memfd_create("fuzz", MFD_CLOEXEC);
