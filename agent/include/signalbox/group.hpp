@@ -62,8 +62,8 @@ struct ListenerOptions {
     unsigned queue_capacity = 512;                    ///< of each worker's accept queue
     std::chrono::milliseconds queue_deadline{5'000};  ///< a connection that waited longer is shed
     HttpLimits limits{};
-    std::optional<TlsOptions> tls{};      ///< none: plain text
-    std::optional<ProxyOptions> proxy{};  ///< none: the peer is who has connected
+    std::optional<TlsOptions> tls{};                  ///< none: plain text
+    std::optional<ProxyOptions> proxy{};              ///< none: the peer is who has connected
     std::optional<CompressionOptions> compression{};  ///< nothing is compressed without it
 };
 
