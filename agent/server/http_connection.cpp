@@ -4,6 +4,7 @@
 #include <boost/asio/post.hpp>
 
 #include "agent/server/file_stream.hpp"
+#include "signalbox/pools.hpp"
 
 namespace signalbox::server {
 
@@ -39,6 +40,17 @@ Response no_route(const Router::Match& match) {
     Response response = plain(match.status, {});
     if (!match.allow.empty()) response.headers.add("Allow", match.allow);
     return response;
+}
+
+/// A handler's call found a full pool: the request may well succeed later.
+bool is_overload(const std::exception_ptr& failure) {
+    try {
+        std::rethrow_exception(failure);
+    } catch (const PoolFull&) {
+        return true;
+    } catch (...) {
+        return false;
+    }
 }
 
 std::string message_of(const std::exception_ptr& failure) {
@@ -350,7 +362,10 @@ auto HttpConnection<Stream>::take(std::string& piece) -> Taken {
 template <class Stream>
 Response HttpConnection<Stream>::handler_failed(const std::exception_ptr& failure) {
     context_.seat.log(wire::Severity::error, "handler_failed", what_ + ": " + message_of(failure));
-    return plain(500, {});
+    if (!is_overload(failure)) return plain(500, {});
+    Response later = plain(503, {});
+    later.headers.add("Retry-After", "1");
+    return later;
 }
 
 /// The answer to a request that has come as far as it is read: it has a duration.

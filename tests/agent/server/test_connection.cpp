@@ -49,6 +49,7 @@ private slots:
     void sends_a_large_response_to_a_slow_reader();
     void survives_a_client_that_goes_away_meanwhile();
     void answers_500_when_a_handler_throws();
+    void answers_503_when_a_handlers_pool_is_full();
     void answers_a_client_that_has_half_closed();
     void listens_on_a_unix_socket();
     void counts_requests_and_connections();
@@ -226,6 +227,12 @@ void ConnectionTest::answers_500_when_a_handler_throws() {
     client.send(kGetHello);
     QCOMPARE(client.read().status, 200);
     QCOMPARE(worker_->seat().ring_head.load(), 3u);  // an event each
+}
+
+void ConnectionTest::answers_503_when_a_handlers_pool_is_full() {
+    const Reply reply = ask(address(), get("/full"));
+    QCOMPARE(reply.status, 503);
+    QCOMPARE(reply.header("retry-after"), std::string("1"));
 }
 
 void ConnectionTest::answers_a_client_that_has_half_closed() {

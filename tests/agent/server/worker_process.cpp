@@ -15,6 +15,7 @@
 #include "agent/telemetry/collector.hpp"
 #include "agent/telemetry/seat.hpp"
 #include "agent/telemetry/segment.hpp"
+#include "signalbox/pools.hpp"
 
 using namespace signalbox;
 using namespace std::chrono_literals;
@@ -198,6 +199,7 @@ Router test_router() {
     });
     router.get("/spin", spin);
     router.get("/slow", slow);
+    router.get("/full", [](const Request&) -> Response { throw PoolFull("the pool is full"); });
     router.get("/fail-later", fail_later);
     router.get("/at-once", at_once);
     return router;
