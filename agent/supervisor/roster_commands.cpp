@@ -31,6 +31,9 @@ Roster::Verdict Roster::cycle(unsigned slot, std::uint64_t generation, const std
 
 Roster::Verdict Roster::cycle_all(const std::string& reason) {
     if (stopping_) return {Refusal::refused, "The group is stopping."};
+    // Whoever asks may have seen a worker become ready before this process has.
+    for (Worker& worker : workers_)
+        if (worker.role == Role::starting) note_ready(worker, telemetry::monotonic_ns());
     unsigned count = 0;
     for (unsigned slot = 0; slot < target_; ++slot) {
         const Worker* worker = find(slot, Role::serving);
