@@ -73,6 +73,7 @@ private slots:
     void a_full_queue_sheds_and_answers_every_attempt();
     void what_waited_too_long_is_shed();
     void a_stuck_worker_leaves_connections_to_the_others();
+    void a_stuck_worker_leaves_connections_to_one_that_is_a_little_late();
     void running_out_of_descriptors_is_answered();
     void a_worker_without_descriptors_waits_idly();
     void serves_again_when_descriptors_come_free();
@@ -138,6 +139,30 @@ void SheddingTest::a_stuck_worker_leaves_connections_to_the_others() {
     for (int i = 0; i < 200; ++i)
         QCOMPARE(ask(workers.address(), kGetHello).status, 200);
     QVERIFY(std::chrono::steady_clock::now() - begin < 3s);
+    QCOMPARE(workers.seat(0).queues[0].pushed.load(), before);
+}
+
+/// As every worker is now and then on a machine that is short of processor time.
+void SheddingTest::a_stuck_worker_leaves_connections_to_one_that_is_a_little_late() {
+    WorkerProcesses workers(test_router());
+    workers.start(0);
+    workers.start(2);
+    workers.pause(2);  // so that the first one gets the spinning request
+    HttpClient spinning = occupy(workers, 10'000);
+    workers.signal(2, SIGCONT);
+    QTest::qWait(2'000);  // not a condition: how long the first has been stuck is what is tested
+    const std::uint64_t before = workers.seat(0).queues[0].pushed.load();
+    workers.pause(2);
+    QTest::qWait(400);  // likewise
+    std::vector<HttpClient> clients;
+    for (int i = 0; i < 5; ++i) {
+        clients.emplace_back(workers.address());
+        clients.back().send(kGetHello);
+    }
+    QTest::qWait(100);  // in which the stuck one might accept
+    workers.signal(2, SIGCONT);
+    for (HttpClient& client : clients)
+        QCOMPARE(client.read().status, 200);
     QCOMPARE(workers.seat(0).queues[0].pushed.load(), before);
 }
 
