@@ -19,15 +19,17 @@ class InlineFunction<void(Arguments...)> {
 public:
     InlineFunction() noexcept = default;
     template <class Function>
-        requires(!std::is_same_v<std::decay_t<Function>, InlineFunction>)
-    InlineFunction(Function&& function) {  // NOLINT(google-explicit-constructor): as std::function
+    requires(!std::is_same_v<std::decay_t<Function>, InlineFunction>)
+        InlineFunction(Function&& function) {  // NOLINT(google-explicit-constructor): as std::function
         using Kept = std::decay_t<Function>;
         if constexpr (fits<Kept>()) {
             ::new (static_cast<void*>(room_)) Kept(std::forward<Function>(function));
             actions_ = &kActions<Kept>;
         } else {
-            auto elsewhere = [pointer = std::make_unique<Kept>(std::forward<Function>(function))](
-                                 Arguments... arguments) { (*pointer)(std::forward<Arguments>(arguments)...); };
+            auto elsewhere =
+                [pointer = std::make_unique<Kept>(std::forward<Function>(function))](Arguments... arguments) {
+                    (*pointer)(std::forward<Arguments>(arguments)...);
+                };
             ::new (static_cast<void*>(room_)) decltype(elsewhere)(std::move(elsewhere));
             actions_ = &kActions<decltype(elsewhere)>;
         }

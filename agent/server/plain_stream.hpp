@@ -127,7 +127,8 @@ private:
     /// `ec` is would_block when there is nothing, eof at the end.
     std::size_t read_now(char* to, std::size_t size, boost::system::error_code& ec) {
         ssize_t got = 0;
-        do got = ::recv(socket_.native_handle(), to, size, MSG_DONTWAIT);
+        do
+            got = ::recv(socket_.native_handle(), to, size, MSG_DONTWAIT);
         while (got < 0 && errno == EINTR);
         more_ = got == static_cast<ssize_t>(size) || socket_.is_ready(Socket::wait_read);
         if (got > 0) return static_cast<std::size_t>(got);

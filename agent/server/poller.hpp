@@ -49,8 +49,8 @@ private:
     struct Entry {
         int descriptor = -1;
         std::uint32_t place = kNowhere;
-        bool ended = false;             ///< the peer sends no more: no further edge can be relied on
-        std::array<bool, 2> ready{};    ///< by direction: an edge has come that nobody waited for
+        bool ended = false;           ///< the peer sends no more: no further edge can be relied on
+        std::array<bool, 2> ready{};  ///< by direction: an edge has come that nobody waited for
         std::array<Waiting, 2> waiting{};
     };
 
@@ -86,7 +86,8 @@ public:
     using error_code = boost::system::error_code;
     enum wait_type { wait_read, wait_write };
 
-    PolledSocket(Poller& poller, int descriptor) : poller_(&poller), entry_(std::make_unique<Poller::Entry>()) {
+    PolledSocket(Poller& poller, int descriptor)
+        : poller_(&poller), entry_(std::make_unique<Poller::Entry>()) {
         entry_->descriptor = descriptor;
     }
     PolledSocket(PolledSocket&&) noexcept = default;
