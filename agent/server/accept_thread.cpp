@@ -118,8 +118,11 @@ void AcceptThread::accept_one() {
             return;
         case EMFILE:
         case ENFILE:
+            metrics_.accept_failures.add();
+            queue_.note_shortage();
             return give_up_reserve();
         default:
+            metrics_.accept_failures.add();
             std::this_thread::sleep_for(10ms);  // the network's errors pass; memory may come back
     }
 }
@@ -159,6 +162,7 @@ bool AcceptThread::restore_reserve() {
 /// Answers and closes at once, without lingering: the next one that waits needs the same place. If another
 /// thread takes it first, reserve_ stays empty, and the next descriptor that comes free becomes the reserve.
 void AcceptThread::turn_away_and_keep_the_place(int descriptor) {
+    queue_.note_shortage();
     metrics_.shed_no_descriptors.add();
     queue_.count_shed();
     send_unavailable(listener_, descriptor);

@@ -142,8 +142,8 @@ void Roster::dismiss(Worker& worker, int signal, std::uint64_t now, std::string_
     ::kill(worker.pid, signal);
 }
 
-/// It would not hear anything gentler; its crash handler keeps the stack that it is stuck in. One that is stopped as
-/// well is killed a little later.
+/// It would not hear anything gentler; its crash handler keeps the stack that it is stuck in. One that is stopped gets
+/// to that when it goes on, before anything else.
 void Roster::abort(Worker& worker, std::uint64_t now) {
     worker.role = Role::leaving;
     worker.draining = false;
@@ -151,6 +151,7 @@ void Roster::abort(Worker& worker, std::uint64_t now) {
     say(Severity::error, "worker_aborted", worker,
         fmt::format("{} is still stuck and is ended by SIGABRT, which keeps its stack.", name(worker)));
     telemetry::end_with_stack(worker.pid);
+    ::kill(worker.pid, SIGCONT);
 }
 
 /// The worker is told by a number that changes, not by a signal, and only when it says that it drains: a word that
@@ -242,6 +243,7 @@ bool Roster::reaped(pid_t pid, int wait_status, std::uint64_t now) {
             fmt::format("{} crashed: {}.", name(worker), telemetry::describe(*crash)));
     const bool killed_late = worker.role == Role::starting && worker.killed;
     const bool leaving = worker.role == Role::leaving;
+    if (config_.ended) config_.ended(worker.seat);
     telemetry::retire_seat(segment_, worker.seat);
     const unsigned seat = worker.seat;
     worker = {};

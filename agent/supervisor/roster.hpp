@@ -39,6 +39,8 @@ struct RosterConfig {
     std::chrono::milliseconds proven_after{10'000};
     /// Forks a worker into `seat`; its pid, or -1.
     std::function<pid_t(unsigned seat)> fork_worker{};
+    /// A worker has ended; what it had counted is still in its seat. May be empty.
+    std::function<void(unsigned seat)> ended{};
 };
 
 class Roster {

@@ -1,54 +1,21 @@
 // A tunable changed through the agent holds at once, in every worker, and in those that come later.
-#include <arpa/inet.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <QJsonArray>
 #include <QJsonDocument>
 #include <QJsonObject>
 #include <QtTest>
-#include <cerrno>
 #include <thread>
 
 #include "tests/support/certificates.hpp"
 #include "tests/system/running_group.hpp"
 
 using namespace signalbox;
+using tests::RawClient;
 using tests::RunningGroup;
 
 namespace {
-
-/// A connection to the server with one request on it.
-class Request {
-public:
-    Request(const RunningGroup& group, const char* line)
-        : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-        sockaddr_in address{};
-        address.sin_family = AF_INET;
-        address.sin_port = htons(group.url().section(':', -1).toUShort());
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        ::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address);
-        const std::string text = std::string(line) + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-        ::send(socket_, text.data(), text.size(), MSG_NOSIGNAL);
-    }
-    ~Request() { ::close(socket_); }
-    bool has_ended() const {
-        char byte = 0;
-        return ::recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN;
-    }
-    /// "200", "503"; waits for it.
-    QByteArray status() {
-        QByteArray answer;
-        char bytes[4096];
-        for (ssize_t got; (got = ::recv(socket_, bytes, sizeof bytes, 0)) > 0;)
-            answer.append(bytes, got);
-        return answer.mid(9, 3);
-    }
-
-private:
-    int socket_;
-};
 
 QJsonObject rpc(const QStringList& where, const QByteArray& method, const QJsonObject& params = {}) {
     QProcess curl;
@@ -81,11 +48,11 @@ QByteArray answer_after_a_long_wait(const RunningGroup& group) {
         return group.worker(0).activity.find("/misbehave/block") != std::string::npos;
     };
     for (int attempt = 0; attempt < 20; ++attempt) {
-        Request blocking(group, "POST /misbehave/block?milliseconds=2000");
+        RawClient blocking(group, tests::request("POST /misbehave/block?milliseconds=2000"));
         // On a busy machine it may be the one that has waited too long.
         while (!is_blocked() && !blocking.has_ended())
             std::this_thread::yield();
-        Request waiting(group, "GET /hello");
+        RawClient waiting(group, tests::request("GET /hello"));
         while (is_blocked() && group.worker(0).queues.at(0).depth == 0)
             std::this_thread::yield();
         if (is_blocked()) return waiting.status();
