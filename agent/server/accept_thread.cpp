@@ -9,9 +9,9 @@
 #include <cerrno>
 #include <string_view>
 
-#include "agent/server/shielded_thread.hpp"
 #include "agent/server/transport/sniff.hpp"
 #include "agent/telemetry/seat.hpp"
+#include "agent/telemetry/shielded_thread.hpp"
 
 namespace signalbox::server {
 
@@ -68,7 +68,7 @@ AcceptThread::AcceptThread(const HttpListener& listener, AcceptQueue& queue, Loa
                            ServerMetrics& metrics)
     : listener_(listener), queue_(queue), load_(load), metrics_(metrics), reserve_(open_reserve()) {
     install_interrupt_handler();
-    thread_ = start_shielded([this] { run(); }, {interrupt_signal()});
+    thread_ = telemetry::start_shielded([this] { run(); }, {interrupt_signal()});
 }
 
 AcceptThread::~AcceptThread() {

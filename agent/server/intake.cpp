@@ -121,16 +121,13 @@ void Intake::open(const AcceptedSocket& socket, std::uint64_t now) {
         context_.lingering.add(socket.descriptor, now);
         return;
     }
-    // The family of a unix client that has not bound its socket is not in its address.
-    const int family = listener_->is_unix ? AF_UNIX : socket.peer.ss_family;
     if (transport_) {
-        PlainStream::Socket connected(context_.io.get_executor());
-        connected.assign({family, 0}, socket.descriptor);
-        return std::make_shared<Reception>(context_, *transport_, std::move(connected), socket.peer)
+        return std::make_shared<Reception>(context_, *transport_,
+                                           PolledSocket(context_.poller, socket.descriptor), socket.peer)
             ->start(now);
     }
     std::make_shared<HttpConnection<PlainStream>>(
-        context_, listener_, PlainStream(context_.io, family, socket.descriptor), format_address(socket.peer))
+        context_, listener_, PlainStream(context_.poller, socket.descriptor), format_address(socket.peer))
         ->start(now);
 }
 

@@ -7,6 +7,7 @@
 #include "agent/server/deadline_wheel.hpp"
 #include "agent/server/lingering.hpp"
 #include "agent/server/metrics.hpp"
+#include "agent/server/poller.hpp"
 #include "agent/server/response_writer.hpp"
 #include "agent/telemetry/connections.hpp"
 #include "agent/telemetry/seat.hpp"
@@ -48,6 +49,7 @@ struct WorkerContext {
           metrics(server_metrics),
           table(seat_writer.segment(), seat_writer.index()),
           deadlines(telemetry::monotonic_ns()) {}
+    ~WorkerContext() { poller.abandon_all(); }
 
     void opened(OpenConnection& connection) {
         connections.push_back(connection);
@@ -81,6 +83,7 @@ struct WorkerContext {
         boost::intrusive::constant_time_size<false>>
         connections;
 
+    Poller poller{io};
     boost::asio::io_context io{1};  ///< last, so that what it still holds at the end finds the rest alive
 
 private:

@@ -84,18 +84,15 @@ bool Roster::empty() const {
 
 void Roster::maintain(std::uint64_t now) {
     if (!stopping_) begin_queued_cycle();
+    note_phases(now);
     for (unsigned slot = 0; slot < slots_.size(); ++slot)
         maintain_slot(slot, now);
     publish();
 }
 
 void Roster::maintain_slot(unsigned slot, std::uint64_t now) {
-    for (unsigned side = 0; side < 2; ++side) {
-        Worker& worker = at(slot, side);
-        if (worker.role == Role::starting) note_ready(worker, now);
-        if (worker.resuming) note_resumed(worker, now);
-        if (worker.role != Role::vacant) enforce_deadline(worker, now);
-    }
+    for (unsigned side = 0; side < 2; ++side)
+        if (at(slot, side).role != Role::vacant) enforce_deadline(at(slot, side), now);
     Worker* serving = find(slot, Role::serving);
     Worker* starting = find(slot, Role::starting);
     if (stopping_ || slot >= target_) {
@@ -106,6 +103,13 @@ void Roster::maintain_slot(unsigned slot, std::uint64_t now) {
     }
     if (!starting && (!serving || slots_[slot].cycling) && now >= slots_[slot].not_before_ns)
         start(slot, now);
+}
+
+void Roster::note_phases(std::uint64_t now) {
+    for (Worker& worker : workers_) {
+        if (worker.role == Role::starting) note_ready(worker, now);
+        if (worker.resuming) note_resumed(worker, now);
+    }
 }
 
 void Roster::note_ready(Worker& worker, std::uint64_t now) {

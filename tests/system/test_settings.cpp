@@ -8,6 +8,7 @@
 #include <QtTest>
 #include <thread>
 
+#include "tests/support/certificates.hpp"
 #include "tests/system/running_group.hpp"
 
 using namespace signalbox;
@@ -145,20 +146,16 @@ void TestSettings::out_of_range_is_refused_with_the_range() {
 }
 
 void TestSettings::a_viewer_may_read_but_not_set() {
-    QTemporaryDir directory;
-    const QString certificate = directory.filePath("bob.pem");
-    const QString key = directory.filePath("bob.key");
-    // One certificate for everybody: the agent's, its authority's, and that of a client that is no operator.
-    QCOMPARE(QProcess::execute(
-                 "openssl", {"req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                             "-days", "2", "-subj", "/CN=bob", "-keyout", key, "-out", certificate}),
-             0);
+    Certificates certificates;
+    certificates.make("bob");
+    const auto file = [&](const char* name) { return QString::fromStdString(certificates.file(name)); };
     RunningGroup group(
-        1, {"--quiet", "--agent-tls", "127.0.0.1:0", "--agent-cert", certificate, "--agent-key", key,
-            "--agent-client-ca", certificate, "--agent-operator", "alice"});
+        1, {"--quiet", "--agent-tls", "127.0.0.1:0", "--agent-cert", file("server.pem"), "--agent-key",
+            file("server.key"), "--agent-client-ca", file("authority.pem"), "--agent-operator", "alice"});
     QVERIFY2(group.failure().isEmpty(), qPrintable(group.failure()));
     const QString address = setting(group, "agent_tls_address")["value"].toString();
-    const QStringList as_bob{"-k", "--cert", certificate, "--key", key, "https://" + address + "/rpc"};
+    const QStringList as_bob =
+        certificates.trust() + certificates.client("bob") + QStringList{"https://" + address + "/rpc"};
 
     QVERIFY(rpc(as_bob, "settings")["result"].toObject()["settings"].toArray().size() > 10);
     const QJsonObject error =

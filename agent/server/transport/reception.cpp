@@ -65,7 +65,7 @@ void Reception::go_on(std::uint64_t now) {
 }
 
 void Reception::wait_for_input() {
-    socket_.async_wait(PlainStream::Socket::wait_read, [self = shared_from_this()](error_code ec) {
+    socket_.async_wait_for_more(PolledSocket::wait_read, [self = shared_from_this()](error_code ec) {
         if (!ec) self->go_on(telemetry::monotonic_ns());
     });
 }
@@ -163,8 +163,7 @@ void Reception::refuse_plain_text(std::uint64_t now) {
     transport_.shared.metrics.handshakes(HandshakeResult::plain_text).add();
     const std::string_view answer = transport_.service.tls_required();
     ::send(socket_.native_handle(), answer.data(), answer.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-    error_code failed;
-    if (const int descriptor = socket_.release(failed); !failed) context_.lingering.add(descriptor, now);
+    if (const int descriptor = socket_.release(); descriptor >= 0) context_.lingering.add(descriptor, now);
     leave(End::transport);
 }
 
@@ -182,11 +181,10 @@ void Reception::close(HandshakeResult result) {
 }
 
 void Reception::close_socket() {
-    error_code ignored;
     if (tls_)
         tls_->close();
     else
-        socket_.close(ignored);
+        socket_.close();
 }
 
 void Reception::leave(End why) {
