@@ -89,7 +89,7 @@ void TestAgentTls::initTestCase() {
     make_certificate("two", "authority", "/CN=alice/CN=bob");
     make_certificate("mallory", "stranger", "/CN=alice");
 
-    const int listener = service::bind_agent_port("127.0.0.1:0");
+    const int listener = service::bind_agent_port("127.0.0.1:0").descriptor;
     sockaddr_in address{};
     socklen_t size = sizeof address;
     ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
