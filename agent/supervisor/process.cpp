@@ -48,7 +48,7 @@ void end_with(pid_t arbiter) {
 void reset_signals() {
     for (int signal = 1; signal < NSIG; ++signal)
         if (signal != SIGKILL && signal != SIGSTOP) ::signal(signal, SIG_DFL);
-    for (const int signal : {SIGPIPE, SIGINT, SIGHUP, SIGUSR1, SIGXFSZ, telemetry::stack_signal()})
+    for (const int signal : {SIGPIPE, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGXFSZ, telemetry::stack_signal()})
         ::signal(signal, SIG_IGN);
     sigset_t none;
     sigemptyset(&none);

@@ -13,7 +13,7 @@ namespace signalbox::supervisor {
 
 /// Forks a child that runs `body` and exits with what it returns (EX_SOFTWARE if it throws). In the child all
 /// signals are unblocked and have their default action, except PIPE, INT and HUP (a terminal sends the latter two to
-/// the whole process group; only the arbiter acts on them), USR1 and telemetry::stack_signal(), which are ignored
+/// the whole process group; only the arbiter acts on them), USR1, USR2 and telemetry::stack_signal(), which are ignored
 /// until the child handles what they ask for, and XFSZ, so that a write beyond RLIMIT_FSIZE fails instead; random() has a
 /// seed of its own; when the arbiter dies, it is told by SIGTERM; and the descriptors in `to_close` are closed. Returns
 /// -1 with errno if there can be no child.

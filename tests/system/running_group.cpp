@@ -2,7 +2,9 @@
 
 #include <arpa/inet.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <QDir>
@@ -34,20 +36,27 @@ QString program(const QString& name) {
 }
 
 RunningGroup::RunningGroup(int workers, const QStringList& more_options, std::function<void()> in_arbiter) {
+    // Arbiters that take over become children of this process.
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     socket_ = directory_.filePath("agent.sock");
+    set_program(program("mailroom"));
     process_.setStandardErrorFile(directory_.filePath("log"));
+    process_.setStandardOutputFile(directory_.filePath("out"));  // a pipe would end with the first arbiter
     process_.setChildProcessModifier([in_arbiter = std::move(in_arbiter)] {
         ::setpgid(0, 0);  // what kill_whole() kills
         if (in_arbiter) in_arbiter();
     });
-    process_.start(program("mailroom"),
+    process_.start(file("mailroom"),
                    QStringList{"--listen", "127.0.0.1:0", "--workers", QString::number(workers), "--agent",
                                socket_, "--segment", segment(), "--allow-misbehaviour"} +
                        more_options);
+    process_.waitForStarted();
+    pgid_ = static_cast<pid_t>(process_.processId());
     QByteArray said;
     const bool listening = wait_for([&] {
-        process_.waitForReadyRead(20);
-        said += process_.readAllStandardOutput();
+        process_.waitForFinished(20);
+        QFile out(directory_.filePath("out"));
+        if (out.open(QFile::ReadOnly)) said = out.readAll();
         return said.contains('\n') || process_.state() == QProcess::NotRunning;
     });
     if (!listening || !said.startsWith("listening on ")) {
@@ -64,7 +73,64 @@ RunningGroup::~RunningGroup() {
     stop();
 }
 
+void RunningGroup::set_program(const QString& path) {
+    QFile::remove(file("mailroom.new"));
+    if (path.isEmpty())
+        QFile::remove(file("mailroom"));
+    else if (QFile::link(path, file("mailroom.new")))
+        ::rename(qPrintable(file("mailroom.new")), qPrintable(file("mailroom")));
+}
+
+bool RunningGroup::follow_upgrade(const std::function<void()>& meanwhile) {
+    const pid_t old = arbiter();
+    pid_t fresh = 0;
+    const bool taken_over = wait_for([&] {
+        if (meanwhile) meanwhile();
+        try {
+            auto view = std::make_unique<telemetry::SegmentView>(segment().toStdString());
+            fresh = static_cast<pid_t>(view->group().arbiter_pid);
+            if (fresh == old || fresh == 0) return false;
+            view_ = std::move(view);
+            return true;
+        } catch (const telemetry::SegmentError&) {
+            return false;  // between two names
+        }
+    });
+    if (!taken_over) return false;
+    const bool ended = wait_for([&] {
+        if (meanwhile) meanwhile();
+        if (successor_ == 0) return process_.waitForFinished(0) || process_.state() == QProcess::NotRunning;
+        return ::waitpid(old, nullptr, WNOHANG) == old;
+    });
+    successor_ = fresh;
+    return ended;
+}
+
+int RunningGroup::processes() const {
+    int count = 0;
+    const auto group = static_cast<pid_t>(pgid_);
+    for (const QString& entry : QDir("/proc").entryList(QDir::Dirs)) {
+        bool is_pid = false;
+        const pid_t pid = entry.toInt(&is_pid);
+        QFile status("/proc/" + entry + "/stat");
+        // One whose parent was killed is this process' child, which does not wait for it.
+        if (is_pid && ::getpgid(pid) == group && status.open(QFile::ReadOnly) &&
+            !status.readAll().contains(") Z "))
+            ++count;
+    }
+    return count;
+}
+
 int RunningGroup::stop() {
+    if (successor_ > 0) {
+        int status = -1;
+        const pid_t last = successor_;
+        if (last > 1) ::kill(last, SIGTERM);
+        const bool ended = wait_for([&] { return ::waitpid(last, &status, WNOHANG) == last; });
+        if (!ended) ::kill(-pgid_, SIGKILL);
+        successor_ = -1;
+        return ended && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    }
     if (process_.state() == QProcess::NotRunning) return process_.exitCode();
     process_.terminate();
     if (process_.waitForFinished(30'000))

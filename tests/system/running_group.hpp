@@ -31,7 +31,8 @@ public:
     QString url() const { return url_; }                     ///< "http://127.0.0.1:41234"
     QString agent_url() const { return "unix:" + socket_; }  ///< for the console
     QString agent_socket() const { return socket_; }
-    pid_t arbiter() const { return static_cast<pid_t>(process_.processId()); }
+    /// The one in charge, as far as upgrades have been followed.
+    pid_t arbiter() const { return successor_ > 0 ? successor_ : static_cast<pid_t>(process_.processId()); }
     QByteArray log() const;
 
     const telemetry::SegmentView& view() const { return *view_; }
@@ -47,6 +48,16 @@ public:
     /// signalboxctl's exit status.
     int ctl(const QStringList& arguments) const;
 
+    /// Waits until another arbiter than this one is in charge and this one has ended; from then on all of this is about
+    /// the new one. `meanwhile` is called again and again. False: it did not come to that in time.
+    bool follow_upgrade(const std::function<void()>& meanwhile = {});
+    /// What the program's path leads to from now on; "": nothing.
+    void set_program(const QString& path);
+    /// How many processes there are of all its arbiters.
+    int processes() const;
+
+    /// A file of its own directory.
+    QString file(const QString& name) const { return directory_.filePath(name); }
     /// Where its segment is.
     QString segment() const { return directory_.filePath("segment"); }
     /// SIGKILL to the arbiter, the agent and all workers at once; returns when all are gone.
@@ -61,6 +72,8 @@ private:
     QString failure_;
     QString url_;
     QString socket_;
+    pid_t pgid_ = 0;       ///< of all its processes
+    pid_t successor_ = 0;  ///< who is in charge after an upgrade; a child of this process by then
     std::unique_ptr<telemetry::SegmentView> view_;
 };
 

@@ -5,6 +5,7 @@
 #include <iostream>
 #include <memory>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 #include "agent/examples/mailroom/letters.hpp"
@@ -29,6 +30,8 @@ int serve(const mailroom::Options& options) {
                 std::make_unique<signalbox::JsonLinesSink>(signalbox::JsonLinesOptions{.path = path}));
             return sinks;
         });
+    if (options.slow_start.count() > 0)
+        group.after_fork([time = options.slow_start](unsigned) { std::this_thread::sleep_for(time); });
     for (const std::string& address : options.addresses) {
         const std::string bound = group.http(address, router, options.listener);
         std::cout << "listening on " << bound << std::endl;  // flushed: scripts wait for it, and run() forks

@@ -14,7 +14,7 @@ using namespace signalbox;
 
 AgentChild::AgentChild(int segment, int tls_listener, AgentTls tls)
     : path_(directory_.filePath("agent.sock").toStdString()) {
-    const int listener = service::bind_agent_socket(path_);
+    const int listener = service::bind_agent_socket(path_).descriptor;
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
         throw std::runtime_error("socketpair");

@@ -57,7 +57,7 @@ void TestAgentTls::initTestCase() {
     certificates_.make("two", {.subject = "/CN=alice/CN=bob"});
     certificates_.make("mallory", {.authority = "stranger", .subject = "/CN=alice"});
 
-    const int listener = service::bind_agent_port("127.0.0.1:0");
+    const int listener = service::bind_agent_port("127.0.0.1:0").descriptor;
     sockaddr_in address{};
     socklen_t size = sizeof address;
     ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
