@@ -35,7 +35,7 @@ std::string curl(const AgentChild& agent, const QString& target, QStringList mor
 
 std::string post_rpc(const AgentChild& agent, const json& body) {
     return curl(QStringList{"--unix-socket", QString::fromStdString(agent.socket_path()), "-d",
-                 QString::fromStdString(body.dump()), "http://localhost/rpc"})
+                            QString::fromStdString(body.dump()), "http://localhost/rpc"})
         .out.toStdString();
 }
 
