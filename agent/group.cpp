@@ -59,7 +59,7 @@ std::string address_of(int listener) {
 
 using std::chrono::milliseconds;
 constexpr std::chrono::hours kDay{24};
-/// What a worker gets beyond its drain deadline when the arbiter has died.
+/// What a worker whose arbiter has died may take beyond its drain deadline.
 constexpr std::chrono::seconds kOrphanGrace{2};
 
 /// The group's own settings, with where they were chosen. Those that need no restart are tunables.
