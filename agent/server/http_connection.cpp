@@ -4,7 +4,7 @@
 #include <boost/asio/post.hpp>
 
 #include "agent/server/file_stream.hpp"
-#include "signalbox/pools.hpp"
+#include "agent/server/handler_failure.hpp"
 
 namespace signalbox::server {
 
@@ -42,57 +42,36 @@ Response no_route(const Router::Match& match) {
     return response;
 }
 
-/// A handler's call found a full pool: the request may well succeed later.
-bool is_overload(const std::exception_ptr& failure) {
-    try {
-        std::rethrow_exception(failure);
-    } catch (const PoolFull&) {
-        return true;
-    } catch (...) {
-        return false;
-    }
-}
-
-std::string message_of(const std::exception_ptr& failure) {
-    try {
-        std::rethrow_exception(failure);
-    } catch (const std::exception& exception) {
-        return exception.what();
-    } catch (...) {
-        return "an exception that is no std::exception";
-    }
-}
-
 }  // namespace
 
 template <class Stream>
-HttpConnection<Stream>::HttpConnection(WorkerContext& context, std::shared_ptr<const HttpListener> listener,
+HttpConnection<Stream>::HttpConnection(WorkerContext& context, std::shared_ptr<const HttpSite> site,
                                        Stream stream, std::string peer)
     : context_(context),
-      listener_(std::move(listener)),
+      site_(std::move(site)),
       peer_(std::move(peer)),
       shown_(context.table.open(peer_, telemetry::monotonic_ns())),
       stream_(std::move(stream)),
-      parser_(listener_->options.limits, request_) {
+      parser_(site_->limits, request_) {
     request_.peer = peer_;
     context_.opened(*this);
 }
 
 template <class Stream>
 HttpConnection<Stream>::~HttpConnection() {
-    if (phase_ != Phase::closed) context_.closed(*this);
+    if (phase_ != Phase::closed) context_.closed(*this, WorkerContext::Ending::failed);
 }
 
 template <class Stream>
 void HttpConnection<Stream>::start(std::uint64_t now) {
     phase_began_ = now;
-    context_.deadlines.set(*this, now, listener_->options.limits.header_deadline);
+    context_.deadlines.set(*this, now, site_->limits.header_deadline);
     read();
 }
 
 template <class Stream>
 void HttpConnection<Stream>::enter(Phase phase, std::uint64_t now) {
-    const HttpLimits& limits = listener_->options.limits;
+    const HttpLimits& limits = site_->limits;
     phase_ = phase;
     phase_began_ = now;
     switch (phase) {
@@ -208,8 +187,8 @@ template <class Stream>
 auto HttpConnection<Stream>::begin_body(std::uint64_t& now) -> Next {
     enter(Phase::body, now);
     const bool expects = parser_.expects_continue();
-    if (!expects && !listener_->router.reads_bodies()) return Next::advance;
-    const Router::Match match = listener_->router.match(request_);
+    if (!expects && !site_->router.reads_bodies()) return Next::advance;
+    const Router::Match match = site_->router.match(request_);
     if (match.endpoint && std::holds_alternative<BodyHandler>(*match.endpoint)) {
         parser_.read_in_pieces();
         if (parser_.body_too_large()) return Next::advance;  // to be refused
@@ -239,14 +218,13 @@ void HttpConnection<Stream>::begin_request(std::uint64_t now) {
     request_began_ = now;
     framing_ = {
         .version = request_.version, .keep_alive = parser_.keep_alive(), .head = request_.method == "HEAD"};
-    if (listener_->options.compression)
-        coding_ = choose_coding(request_.headers, *listener_->options.compression);
+    if (site_->compression) coding_ = choose_coding(request_.headers, *site_->compression);
 }
 
 template <class Stream>
 auto HttpConnection<Stream>::answer(std::uint64_t& now) -> Next {
     begin_request(now);
-    return answer_with(listener_->router.match(request_), now);
+    return answer_with(site_->router.match(request_), now);
 }
 
 template <class Stream>
@@ -382,8 +360,7 @@ auto HttpConnection<Stream>::put_out(Response response, Framing framing) -> Next
     // While requests wait in the buffer they are answered, even if the worker drains.
     if (response.close || (context_.draining && input_.empty())) framing.keep_alive = false;
     try {
-        if (listener_->options.compression)
-            encoder_ = compress(response, coding_, *listener_->options.compression);
+        if (site_->compression) encoder_ = compress(response, coding_, *site_->compression);
         if (response.source && !response.source->length() && framing.version < 11) framing.keep_alive = false;
         append_header(head_, response, framing, context_.date.now());
     } catch (...) {
@@ -599,7 +576,7 @@ void HttpConnection<Stream>::finish(Next how, std::uint64_t now) {
         context_.lingering.add(descriptor, now);
     else
         stream_.close();
-    context_.closed(*this);
+    context_.closed(*this, WorkerContext::Ending::served);
     if (outgoing_) outgoing_->ended();
     if (incoming_) incoming_->arrived();
 }

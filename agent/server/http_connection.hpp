@@ -15,13 +15,13 @@
 
 #include "agent/server/compression.hpp"
 #include "agent/server/http_parser.hpp"
+#include "agent/server/http_service.hpp"
 #include "agent/server/incoming_body.hpp"
 #include "agent/server/outgoing_stream.hpp"
 #include "agent/server/plain_stream.hpp"
 #include "agent/server/read_buffer.hpp"
 #include "agent/server/response_source.hpp"
 #include "agent/server/transport/tls_stream.hpp"
-#include "agent/server/worker.hpp"
 #include "agent/server/worker_context.hpp"
 
 namespace signalbox::server {
@@ -32,7 +32,7 @@ class HttpConnection final : public OpenConnection,
                              private BodySource,
                              public std::enable_shared_from_this<HttpConnection<Stream>> {
 public:
-    HttpConnection(WorkerContext& context, std::shared_ptr<const HttpListener> listener, Stream stream,
+    HttpConnection(WorkerContext& context, std::shared_ptr<const HttpSite> site, Stream stream,
                    std::string peer);
     ~HttpConnection() override;
 
@@ -97,7 +97,7 @@ private:
     void finish(Next how, std::uint64_t now);
 
     WorkerContext& context_;
-    const std::shared_ptr<const HttpListener> listener_;
+    const std::shared_ptr<const HttpSite> site_;
     const std::string peer_;
     telemetry::ConnectionSlot shown_;
     Stream stream_;

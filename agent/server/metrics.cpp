@@ -14,6 +14,13 @@ Counter shed(Telemetry& telemetry, const char* reason) {
     return {telemetry, "connections_shed_total", "Connections turned away", {{"reason", reason}}};
 }
 
+Counter ended(Telemetry& telemetry, const char* result) {
+    return {telemetry,
+            "connections_ended_total",
+            "Connections that have ended; failed: before their protocol began, by an exception, or cut off",
+            {{"result", result}}};
+}
+
 }  // namespace
 
 ServerMetrics::ServerMetrics(Telemetry& telemetry)
@@ -25,6 +32,10 @@ ServerMetrics::ServerMetrics(Telemetry& telemetry)
       shed_queue_full(shed(telemetry, "queue_full")),
       shed_deadline(shed(telemetry, "deadline")),
       shed_no_descriptors(shed(telemetry, "no_descriptors")),
+      shed_connection_limit(shed(telemetry, "connection_limit")),
+      shed_stopped(shed(telemetry, "stopped")),
+      served(ended(telemetry, "served")),
+      failed(ended(telemetry, "failed")),
       open(telemetry, "connections_open", "Connections open now"),
       request_duration(telemetry, "http_request_duration_seconds", "Time to answer a request"),
       queue_wait(telemetry, "accept_queue_wait_seconds", "Time that a connection waits for the event loop"),

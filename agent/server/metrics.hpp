@@ -1,4 +1,4 @@
-// The instruments that every HTTP server has.
+// The instruments that every server has.
 #pragma once
 
 #include "signalbox/telemetry.hpp"
@@ -18,6 +18,10 @@ struct ServerMetrics {
     Counter shed_queue_full;
     Counter shed_deadline;
     Counter shed_no_descriptors;
+    Counter shed_connection_limit;
+    Counter shed_stopped;  ///< they still waited when the worker ended
+    Counter served;
+    Counter failed;
     Gauge open;
     /// From the whole request to the whole response, without the time to send it. Not of requests that were
     /// refused while they came in.

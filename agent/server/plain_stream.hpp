@@ -1,8 +1,7 @@
-// The byte stream under an HTTP connection, unencrypted: TCP or a unix socket.
+// The byte stream under a connection, unencrypted: TCP or a unix socket.
 //
-// HttpConnection is a template over this type; TlsStream offers the same members. Only send_file_now(),
-// async_wait_writable() and reset() may be missing: files are read and written then, and a body that is cut
-// off is merely closed.
+// Connections are templates over this type; TlsStream offers the same members. Only send_file_now() may be missing:
+// files are read and written then.
 #pragma once
 
 #include <sys/sendfile.h>
@@ -35,6 +34,22 @@ public:
     template <class Handler>
     void async_read_some(char* to, std::size_t size, Handler&& handler) {
         socket_.async_read_some(boost::asio::buffer(to, size), std::forward<Handler>(handler));
+    }
+
+    /// Reads what there is, without waiting. Nothing and no error: there is none yet.
+    std::size_t read_now(char* to, std::size_t size, boost::system::error_code& ec) {
+        const ssize_t bytes = ::recv(socket_.native_handle(), to, size, MSG_DONTWAIT);
+        if (bytes > 0) return static_cast<std::size_t>(bytes);
+        if (bytes == 0)
+            ec = boost::asio::error::eof;
+        else if (errno != EAGAIN && errno != EINTR)
+            ec.assign(errno, boost::system::system_category());
+        return 0;
+    }
+    /// After a read_now() without anything: handler(error_code) when it is worth another.
+    template <class Handler>
+    void async_wait_readable(Handler&& handler) {
+        socket_.async_wait(Socket::wait_read, std::forward<Handler>(handler));
     }
 
     /// Writes what fits into the socket's buffer, without waiting. Less than everything is no error.
@@ -74,11 +89,17 @@ public:
         return 0;
     }
 
+    /// After a write_now() that did not take everything: handler(error_code) when it is worth another.
     template <class Handler>
     void async_wait_writable(Handler&& handler) {
         socket_.async_wait(Socket::wait_write, std::forward<Handler>(handler));
     }
 
+    /// Nothing is written after it.
+    void shutdown() {
+        boost::system::error_code ignored;
+        socket_.shutdown(Socket::shutdown_send, ignored);
+    }
     /// close() discards what is unsent and resets the connection.
     void reset() {
         boost::system::error_code ignored;

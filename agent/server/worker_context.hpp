@@ -34,9 +34,11 @@ struct WorkerContext {
         connections.push_back(connection);
         show_open(open + 1);
     }
-    void closed(OpenConnection& connection) {
+    enum class Ending { served, failed, handed_on };
+    void closed(OpenConnection& connection, Ending ending) {
         connection.hook.unlink();
         show_open(open - 1);
+        if (ending != Ending::handed_on) (ending == Ending::served ? metrics.served : metrics.failed).add();
     }
 
     telemetry::SeatWriter& seat;

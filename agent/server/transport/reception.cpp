@@ -23,7 +23,7 @@ Reception::Reception(WorkerContext& context, WorkerTransport& transport, PlainSt
 }
 
 Reception::~Reception() {
-    if (stage_ != Stage::over) context_.closed(*this);
+    if (stage_ != Stage::over) context_.closed(*this, WorkerContext::Ending::failed);
 }
 
 void Reception::start(std::uint64_t now) {
@@ -136,7 +136,7 @@ void Reception::shake_hands(std::uint64_t now) {
         // The alert that says why is to arrive before the end does.
         transport_.shared.metrics.handshakes(why).add();
         if (const int descriptor = tls_->release(); descriptor >= 0) context_.lingering.add(descriptor, now);
-        return leave();
+        return leave(WorkerContext::Ending::failed);
     }
     if (wants != TlsStream::Wants::nothing) {
         return tls_->async_wait(wants, [self = shared_from_this()](error_code failed) {
@@ -156,23 +156,28 @@ template <class Stream>
 void Reception::hand_over(Stream stream, std::uint64_t now) {
     shown_.reset();
     transport_.service.serve(std::move(stream), peer_, now);
-    leave();
+    leave(WorkerContext::Ending::handed_on);
 }
 
 void Reception::refuse_plain_text(std::uint64_t now) {
     transport_.shared.metrics.handshakes(HandshakeResult::plain_text).add();
     const std::string_view answer = transport_.service.tls_required();
-    ::send(socket_.native_handle(), answer.data(), answer.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     error_code failed;
+    if (answer.empty()) {
+        socket_.set_option(boost::asio::socket_base::linger(true, 0), failed);
+        socket_.close(failed);
+        return leave(WorkerContext::Ending::failed);
+    }
+    ::send(socket_.native_handle(), answer.data(), answer.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (const int descriptor = socket_.release(failed); !failed) context_.lingering.add(descriptor, now);
-    leave();
+    leave(WorkerContext::Ending::failed);
 }
 
 void Reception::close(ProxyResult result) {
     transport_.shared.metrics.proxy_headers(result).add();
     error_code ignored;
     socket_.close(ignored);
-    leave();
+    leave(WorkerContext::Ending::failed);
 }
 
 void Reception::close(HandshakeResult result) {
@@ -182,14 +187,14 @@ void Reception::close(HandshakeResult result) {
         tls_->close();
     else
         socket_.close(ignored);
-    leave();
+    leave(WorkerContext::Ending::failed);
 }
 
-void Reception::leave() {
+void Reception::leave(WorkerContext::Ending ending) {
     stage_ = Stage::over;
     shown_.reset();
     context_.deadlines.clear(*this);
-    context_.closed(*this);
+    context_.closed(*this, ending);
 }
 
 void Reception::deadline_passed(std::uint64_t) {

@@ -1,0 +1,143 @@
+// A stream handler's connection from the first byte of its protocol to its end, over whatever transport.
+//
+// Reading and writing are coroutines that try first and wait at a Gate when there is nothing to be had; the transport
+// (StreamConnection), a deadline, a drain or the end of the connection opens it. What waits in the kernel is never in
+// flight into a buffer, so a coroutine can be cancelled at any of these points and another one can go on.
+//
+// A connection counts as open until its handler has ended and its Connection is gone: whichever comes last.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "agent/server/gate.hpp"
+#include "agent/server/read_buffer.hpp"
+#include "agent/server/turns.hpp"
+#include "agent/server/worker_context.hpp"
+#include "agent/telemetry/rate_limit.hpp"
+#include "signalbox/family.hpp"
+#include "signalbox/stream.hpp"
+
+namespace signalbox::server {
+
+/// What the connections of a stream listener share; each worker has a copy.
+struct StreamSite {
+    StreamHandler handler;
+    StreamLimits limits;
+    Counter received_bytes;
+    Counter sent_bytes;
+    Family<Counter> failures;
+    std::string address{};
+    telemetry::PerMinute<5> failures_said{};
+    unsigned open = 0;
+
+    bool has_room() const { return limits.connections == 0 || open < limits.connections; }
+};
+
+}  // namespace signalbox::server
+
+namespace signalbox::detail {
+
+class StreamCore : public server::OpenConnection, public std::enable_shared_from_this<StreamCore> {
+public:
+    StreamCore(server::WorkerContext& context, std::shared_ptr<server::StreamSite> site, std::string peer,
+               std::optional<TlsFacts> tls);
+    ~StreamCore() override;
+
+    /// Calls the handler.
+    void start(std::uint64_t now);
+
+    // what Connection promises
+    awaitable<bool> more();
+    awaitable<std::string_view> read_some();
+    awaitable<std::string_view> read_until(std::string_view delimiter, std::size_t most);
+    awaitable<std::string_view> read_exactly(std::size_t bytes);
+    awaitable<void> write(std::string_view bytes);
+    awaitable<void> until_draining();
+    bool draining() const { return context_.draining; }
+    const std::string& peer() const { return peer_; }
+    const TlsFacts* tls() const { return tls_ ? &*tls_ : nullptr; }
+    void begin_request(std::string_view what);
+    void shutdown();
+    void close();
+    void reset();
+    /// Nobody has the Connection any more.
+    void drop();
+
+    void deadline_passed(std::uint64_t now) override;
+    void close_if_idle(std::uint64_t now, std::chrono::nanoseconds least) override;
+
+protected:
+    using error_code = boost::system::error_code;
+
+    // the transport's, with PlainStream's meaning
+    virtual std::size_t read_now(char* to, std::size_t size, error_code& ec) = 0;
+    virtual std::size_t write_now(std::string_view bytes, error_code& ec) = 0;
+    /// readable() or writable() follows.
+    virtual void await_readable() = 0;
+    virtual void await_writable() = 0;
+    virtual void end_output() = 0;
+    virtual void close_stream() = 0;
+    virtual void reset_stream() = 0;
+    virtual int release_stream() = 0;
+
+    void readable();
+    void writable();
+
+private:
+    enum class Patience { message, goodbye };
+    class Reading;
+    class Writing;
+    struct WriteDeadline final : server::DeadlineWheel::Entry {
+        explicit WriteDeadline(StreamCore& waiting) : core(waiting) {}
+        void deadline_passed(std::uint64_t now) override;
+        StreamCore& core;
+    };
+
+    static awaitable<void> run(std::shared_ptr<StreamCore> core);
+    void handler_ended(const std::exception_ptr& failure);
+    void say(const std::exception_ptr& failure);
+
+    awaitable<bool> receive(Patience patience);
+    std::string_view take(std::size_t bytes);
+    void came(std::size_t bytes);
+    void show();
+    void set(server::DeadlineWheel::Entry& entry, std::uint64_t now, std::chrono::milliseconds after);
+    void throw_if_over() const;
+    [[noreturn]] void blame_peer(error_code ec);
+    [[noreturn]] void break_off(error_code ec);
+    void finish(bool in_order);
+    void leave_if_over();
+
+    server::WorkerContext& context_;
+    const std::shared_ptr<server::StreamSite> site_;
+    const std::string peer_;
+    const std::optional<TlsFacts> tls_;
+    telemetry::ConnectionSlot shown_;
+    server::Gate input_gate_;
+    server::Gate output_gate_;
+    server::Gate drain_gate_;
+    server::Turns turns_;
+    WriteDeadline write_deadline_{*this};
+    server::ReadBuffer input_;
+    std::size_t taken_ = 0;  ///< of input_, by who still looks at it
+    std::size_t least_read_;
+    error_code over_;  ///< why nothing more can be read or written
+    bool reading_ = false;
+    bool writing_ = false;
+    bool message_begun_ = false;  ///< the one that is being read
+    bool awaiting_input_ = false;
+    bool awaiting_room_ = false;
+    bool input_ended_ = false;
+    bool read_timed_out_ = false;
+    bool write_timed_out_ = false;
+    bool peer_to_blame_ = false;  ///< if the handler fails now
+    bool closed_ = false;
+    bool dropped_ = false;
+    bool handler_ended_ = false;
+    bool failed_ = false;
+    bool left_ = false;
+};
+
+}  // namespace signalbox::detail
