@@ -231,7 +231,7 @@ Context Group::context() {
 }
 
 std::string Group::http(std::string_view address, Router router, ListenerOptions options) {
-    auto protocol = server::make_http(std::move(router), options);
+    auto protocol = server::make_http(impl_->telemetry, std::move(router), options);
     return impl_->listen(address, std::move(protocol), options);
 }
 

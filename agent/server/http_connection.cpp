@@ -5,6 +5,7 @@
 
 #include "agent/server/file_stream.hpp"
 #include "agent/server/handler_failure.hpp"
+#include "agent/server/websocket_core.hpp"
 
 namespace signalbox::server {
 
@@ -50,10 +51,12 @@ HttpConnection<Stream>::HttpConnection(WorkerContext& context, std::shared_ptr<c
     : context_(context),
       site_(std::move(site)),
       peer_(std::move(peer)),
+      tls_(facts_of(stream)),
       shown_(context.table.open(peer_, telemetry::monotonic_ns())),
       stream_(std::move(stream)),
       parser_(site_->limits, request_) {
     request_.peer = peer_;
+    request_.tls = tls_;
     context_.opened(*this);
 }
 
@@ -168,6 +171,8 @@ void HttpConnection<Stream>::follow(std::uint64_t now) {
             });
         case Next::dispatch:
             return dispatch(now);
+        case Next::upgrade:
+            return upgrade();
         case Next::body:
             enter(Phase::body, now);
             return read();
@@ -241,7 +246,10 @@ auto HttpConnection<Stream>::answer_with(const Router::Match& match, std::uint64
         return respond(std::move(response), framing_, now);
     }
     endpoint_ = match.endpoint;
-    return Next::dispatch;
+    const auto* const websocket = std::get_if<std::shared_ptr<const WebSocketEndpoint>>(endpoint_);
+    if (!websocket) return Next::dispatch;
+    auto refusal = refuse_websocket(request_, (*websocket)->options);
+    return refusal ? respond(std::move(*refusal), framing_, now) : Next::upgrade;
 }
 
 template <class Stream>
@@ -260,6 +268,7 @@ void HttpConnection<Stream>::dispatch(std::uint64_t now) {
     Request request = std::move(request_);
     request_ = Request();
     request_.peer = peer_;
+    request_.tls = tls_;
     const auto activity = context_.seat.activity(what_, now);
     const auto done = [self = this->shared_from_this()](const std::exception_ptr& failure,
                                                         Response response) {
@@ -276,6 +285,18 @@ void HttpConnection<Stream>::dispatch(std::uint64_t now) {
     } catch (...) {
         dispatched(std::current_exception(), {});
     }
+}
+
+template <class Stream>
+void HttpConnection<Stream>::upgrade() {
+    context_.seat.count_request();
+    phase_ = Phase::closed;
+    shown_.close();
+    context_.deadlines.clear(*this);
+    serve_websocket(context_, site_->websockets,
+                    std::get<std::shared_ptr<const WebSocketEndpoint>>(*endpoint_), std::move(request_),
+                    UpgradedStream(std::move(stream_), input_.unread()));
+    context_.closed(*this, WorkerContext::Ending::handed_on);
 }
 
 template <class Stream>

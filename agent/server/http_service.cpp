@@ -52,8 +52,14 @@ public:
                "\r\n"
                "503 Service Unavailable\n";
     }
-    std::unique_ptr<StreamService> make_service(WorkerContext& context, const Listener&) const override {
-        return std::make_unique<HttpService>(context, site_);
+    std::unique_ptr<StreamService> make_service(WorkerContext& context,
+                                                const Listener& listener) const override {
+        auto site = std::make_shared<HttpSite>(*site_);
+        if (site->websockets) {
+            site->websockets = std::make_shared<HandlerSite>(*site->websockets);
+            site->websockets->address = listener.address;
+        }
+        return std::make_unique<HttpService>(context, std::move(site));
     }
 
 private:
@@ -62,9 +68,16 @@ private:
 
 }  // namespace
 
-std::shared_ptr<const Protocol> make_http(Router router, const ListenerOptions& options) {
-    return std::make_shared<Http>(
-        std::make_shared<HttpSite>(HttpSite{std::move(router), options.limits, options.compression}));
+std::shared_ptr<const Protocol> make_http(Telemetry& telemetry, Router router,
+                                          const ListenerOptions& options) {
+    auto site = std::make_shared<HttpSite>(HttpSite{std::move(router), options.limits, options.compression});
+    if (site->router.has_websockets())
+        site->websockets =
+            std::make_shared<HandlerSite>(HandlerSite{{telemetry,
+                                                       "websocket_failures_total",
+                                                       "WebSocket handlers that an exception has left",
+                                                       {"failure"}}});
+    return std::make_shared<Http>(std::move(site));
 }
 
 }  // namespace signalbox::server

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 
+#include "agent/server/handled_connection.hpp"
 #include "agent/server/listener.hpp"
 
 namespace signalbox::server {
@@ -13,8 +14,11 @@ struct HttpSite {
     Router router;
     HttpLimits limits;
     std::optional<CompressionOptions> compression;
+    std::shared_ptr<HandlerSite> websockets{};  ///< null if there are none
 };
 
-std::shared_ptr<const Protocol> make_http(Router router, const ListenerOptions& options);
+/// Registers instruments if there are WebSockets.
+std::shared_ptr<const Protocol> make_http(Telemetry& telemetry, Router router,
+                                          const ListenerOptions& options);
 
 }  // namespace signalbox::server

@@ -1,14 +1,9 @@
 #include "agent/server/stream_core.hpp"
 
 #include <algorithm>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/error.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/system/system_error.hpp>
 #include <cassert>
-
-#include "agent/server/handler_failure.hpp"
 
 namespace signalbox::detail {
 
@@ -26,7 +21,7 @@ constexpr std::size_t kPerTurn = 256 * 1024;
 /// While somebody reads: one deadline up to the first byte of the message, another one up to its end.
 class StreamCore::Reading {
 public:
-    explicit Reading(StreamCore& core) : core_(core.shared_from_this()) {
+    explicit Reading(StreamCore& core) : core_(core.self()) {
         assert(!core.reading_ && "one coroutine reads at a time");
         core.input_.consume(std::exchange(core.taken_, 0));
         core.reading_ = true;
@@ -51,7 +46,7 @@ private:
 /// While somebody writes. What is given up halfway leaves the peer with a part of a message: the connection is over.
 class StreamCore::Writing {
 public:
-    explicit Writing(StreamCore& core) : core_(core.shared_from_this()) {
+    explicit Writing(StreamCore& core) : core_(core.self()) {
         assert(!core.writing_ && "one coroutine writes at a time");
         core.writing_ = true;
         core.write_timed_out_ = false;
@@ -72,77 +67,20 @@ private:
 };
 
 StreamCore::StreamCore(server::WorkerContext& context, std::shared_ptr<server::StreamSite> site,
-                       std::string peer, std::optional<TlsFacts> tls)
-    : context_(context),
+                       std::string peer, std::shared_ptr<const TlsFacts> tls)
+    : HandledConnection(context, site, std::move(peer)),
       site_(std::move(site)),
-      peer_(std::move(peer)),
       tls_(std::move(tls)),
-      shown_(context.table.open(peer_, telemetry::monotonic_ns())),
       input_gate_(context.io.get_executor()),
       output_gate_(context.io.get_executor()),
       drain_gate_(context.io.get_executor()),
       turns_(context.io.get_executor(), kPerTurn),
-      least_read_(kLeastRead) {
-    ++site_->open;
-    context_.opened(*this);
-}
+      least_read_(kLeastRead) {}
 
-StreamCore::~StreamCore() {
-    if (left_) return;
-    site_->failures.with("The worker has ended").add();
-    --site_->open;
-    context_.closed(*this, server::WorkerContext::Ending::failed);
-}
-
-// ---- the handler
-
-void StreamCore::start(std::uint64_t now) {
-    shown_.enter(ConnectionState::handling, now);
-    const auto activity = context_.seat.activity("stream of " + peer_, now);
-    boost::asio::co_spawn(context_.io, run(shared_from_this()), boost::asio::detached);
-}
-
-awaitable<void> StreamCore::run(std::shared_ptr<StreamCore> core) {
-    std::exception_ptr failure;
-    try {
-        Connection connection(core);
-        awaitable<void> handling = core->site_->handler(std::move(connection));
-        co_await std::move(handling);
-    } catch (...) {
-        failure = std::current_exception();
-    }
-    core->handler_ended(failure);
-}
-
-/// The Connection was dropped in this very turn, if the handler still had it.
-void StreamCore::handler_ended(const std::exception_ptr& failure) {
-    handler_ended_ = true;
-    if (failure) {
-        failed_ = true;
-        say(failure);
-        finish(false);
-    } else if (dropped_) {
-        finish(true);
-    }
-    leave_if_over();
-}
-
-void StreamCore::say(const std::exception_ptr& failure) {
-    const std::string name = server::name_of(failure);
-    site_->failures.with(name).add();
-    if (peer_to_blame_ || over_ || !site_->failures_said.allows(telemetry::monotonic_ns())) return;
-    std::string text = site_->address + ", stream of " + peer_ + ": " + server::message_of(failure);
-    if (const unsigned more = site_->failures_said.take_suppressed())
-        text += " (and " + std::to_string(more) + " more were not shown: at most 5 a minute are)";
-    context_.seat.log(wire::Severity::error, "handler_failed", text);
-}
-
-void StreamCore::drop() {
-    dropped_ = true;
-    if (handler_ended_) return finish(true);
-    if (context_.io.stopped()) return;  // everything ends
-    // Later: the handler may be about to end with an exception, and the peer is to notice.
-    boost::asio::post(context_.io, [self = shared_from_this()] { self->finish(true); });
+awaitable<void> StreamCore::handle() {
+    Connection connection(self());
+    awaitable<void> handling = site_->handler(std::move(connection));
+    co_await std::move(handling);
 }
 
 // ---- input
@@ -270,7 +208,7 @@ void StreamCore::writable() {
 }
 
 void StreamCore::shutdown() {
-    if (!closed_) end_output();
+    if (!is_closed()) end_output();
 }
 
 // ---- deadlines, drains
@@ -309,7 +247,7 @@ awaitable<void> StreamCore::until_draining() {
 // ---- what is shown
 
 void StreamCore::show() {
-    if (closed_) return;
+    if (is_closed()) return;
     const ConnectionState state = !writing_ && !reading_ ? ConnectionState::handling
                                   : writing_             ? ConnectionState::writing
                                   : message_begun_       ? ConnectionState::reading
@@ -319,7 +257,7 @@ void StreamCore::show() {
 
 void StreamCore::begin_request(std::string_view what) {
     context_.seat.count_request();
-    if (closed_) return;
+    if (is_closed()) return;
     shown_.begin_request(what);
     shown_.count_request();
 }
@@ -350,10 +288,8 @@ void StreamCore::reset() {
 }
 
 void StreamCore::finish(bool in_order) {
-    if (closed_) return;
-    closed_ = true;
+    if (is_closed()) return;
     if (!over_) over_ = error::operation_aborted;
-    shown_.close();
     if (!in_order) {
         reset_stream();
         close_stream();
@@ -365,15 +301,7 @@ void StreamCore::finish(bool in_order) {
     input_gate_.open();
     output_gate_.open();
     drain_gate_.open();
-    leave_if_over();
-}
-
-void StreamCore::leave_if_over() {
-    if (!closed_ || !handler_ended_ || std::exchange(left_, true)) return;
-    --site_->open;
-    context_.deadlines.clear(*this);
-    context_.closed(*this,
-                    failed_ ? server::WorkerContext::Ending::failed : server::WorkerContext::Ending::served);
+    closed();
 }
 
 }  // namespace signalbox::detail

@@ -3,34 +3,24 @@
 // Reading and writing are coroutines that try first and wait at a Gate when there is nothing to be had; the transport
 // (StreamConnection), a deadline, a drain or the end of the connection opens it. What waits in the kernel is never in
 // flight into a buffer, so a coroutine can be cancelled at any of these points and another one can go on.
-//
-// A connection counts as open until its handler has ended and its Connection is gone: whichever comes last.
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "agent/server/gate.hpp"
+#include "agent/server/handled_connection.hpp"
 #include "agent/server/read_buffer.hpp"
 #include "agent/server/turns.hpp"
-#include "agent/server/worker_context.hpp"
-#include "agent/telemetry/rate_limit.hpp"
-#include "signalbox/family.hpp"
 #include "signalbox/stream.hpp"
 
 namespace signalbox::server {
 
-/// What the connections of a stream listener share; each worker has a copy.
-struct StreamSite {
+struct StreamSite : HandlerSite {
     StreamHandler handler;
     StreamLimits limits;
     Counter received_bytes;
     Counter sent_bytes;
-    Family<Counter> failures;
-    std::string address{};
-    telemetry::PerMinute<5> failures_said{};
-    unsigned open = 0;
 
     bool has_room() const { return limits.connections == 0 || open < limits.connections; }
 };
@@ -39,14 +29,13 @@ struct StreamSite {
 
 namespace signalbox::detail {
 
-class StreamCore : public server::OpenConnection, public std::enable_shared_from_this<StreamCore> {
+class StreamCore : public server::HandledConnection {
 public:
     StreamCore(server::WorkerContext& context, std::shared_ptr<server::StreamSite> site, std::string peer,
-               std::optional<TlsFacts> tls);
-    ~StreamCore() override;
+               std::shared_ptr<const TlsFacts> tls);
 
     /// Calls the handler.
-    void start(std::uint64_t now);
+    void start(std::uint64_t now) { begin(now); }
 
     // what Connection promises
     awaitable<bool> more();
@@ -55,15 +44,11 @@ public:
     awaitable<std::string_view> read_exactly(std::size_t bytes);
     awaitable<void> write(std::string_view bytes);
     awaitable<void> until_draining();
-    bool draining() const { return context_.draining; }
-    const std::string& peer() const { return peer_; }
-    const TlsFacts* tls() const { return tls_ ? &*tls_ : nullptr; }
+    const TlsFacts* tls() const { return tls_.get(); }
     void begin_request(std::string_view what);
     void shutdown();
     void close();
     void reset();
-    /// Nobody has the Connection any more.
-    void drop();
 
     void deadline_passed(std::uint64_t now) override;
     void close_if_idle(std::uint64_t now, std::chrono::nanoseconds least) override;
@@ -95,9 +80,11 @@ private:
         StreamCore& core;
     };
 
-    static awaitable<void> run(std::shared_ptr<StreamCore> core);
-    void handler_ended(const std::exception_ptr& failure);
-    void say(const std::exception_ptr& failure);
+    std::shared_ptr<StreamCore> self() { return std::static_pointer_cast<StreamCore>(shared_from_this()); }
+
+    awaitable<void> handle() override;
+    void end(const std::exception_ptr& failure) override { finish(!failure); }
+    bool is_to_blame() const override { return !peer_to_blame_ && !over_; }
 
     awaitable<bool> receive(Patience patience);
     std::string_view take(std::size_t bytes);
@@ -108,13 +95,9 @@ private:
     [[noreturn]] void blame_peer(error_code ec);
     [[noreturn]] void break_off(error_code ec);
     void finish(bool in_order);
-    void leave_if_over();
 
-    server::WorkerContext& context_;
     const std::shared_ptr<server::StreamSite> site_;
-    const std::string peer_;
-    const std::optional<TlsFacts> tls_;
-    telemetry::ConnectionSlot shown_;
+    const std::shared_ptr<const TlsFacts> tls_;
     server::Gate input_gate_;
     server::Gate output_gate_;
     server::Gate drain_gate_;
@@ -133,11 +116,6 @@ private:
     bool read_timed_out_ = false;
     bool write_timed_out_ = false;
     bool peer_to_blame_ = false;  ///< if the handler fails now
-    bool closed_ = false;
-    bool dropped_ = false;
-    bool handler_ended_ = false;
-    bool failed_ = false;
-    bool left_ = false;
 };
 
 }  // namespace signalbox::detail

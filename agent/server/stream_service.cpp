@@ -8,14 +8,6 @@ namespace signalbox::server {
 namespace {
 
 template <class Stream>
-std::optional<TlsFacts> facts_of(const Stream& stream) {
-    if constexpr (requires { stream.facts(); })
-        return stream.facts();
-    else
-        return std::nullopt;
-}
-
-template <class Stream>
 class StreamConnection final : public detail::StreamCore {
 public:
     StreamConnection(WorkerContext& context, std::shared_ptr<StreamSite> site, Stream stream,
@@ -100,12 +92,11 @@ private:
 std::shared_ptr<const Protocol> make_stream_protocol(Telemetry& telemetry, StreamHandler handler,
                                                      const ListenerOptions& options) {
     return std::make_shared<StreamProtocol>(StreamSite{
-        .handler = std::move(handler),
-        .limits = options.stream,
-        .received_bytes = {telemetry, "stream_received_bytes_total", "Bytes read from streams"},
-        .sent_bytes = {telemetry, "stream_sent_bytes_total", "Bytes written to streams"},
-        .failures = {
-            telemetry, "stream_failures_total", "Stream handlers that an exception has left", {"failure"}}});
+        {{telemetry, "stream_failures_total", "Stream handlers that an exception has left", {"failure"}}},
+        std::move(handler),
+        options.stream,
+        {telemetry, "stream_received_bytes_total", "Bytes read from streams"},
+        {telemetry, "stream_sent_bytes_total", "Bytes written to streams"}});
 }
 
 }  // namespace signalbox::server

@@ -125,6 +125,14 @@ private:
     bool broken_ = false;                           ///< nothing more can be said
 };
 
+/// Null for plain text.
+inline std::shared_ptr<const TlsFacts> facts_of(const PlainStream&) {
+    return nullptr;
+}
+inline std::shared_ptr<const TlsFacts> facts_of(const TlsStream& stream) {
+    return std::make_shared<const TlsFacts>(stream.facts());
+}
+
 /// Why a handshake ended, for counting.
 enum class HandshakeResult : std::size_t {
     full,

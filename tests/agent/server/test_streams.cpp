@@ -335,7 +335,7 @@ void StreamsTest::an_exception_resets_is_counted_and_shown() {
     QCOMPARE(failures("no std::exception"), 1u);
     const auto events = worker_->events("handler_failed");
     QCOMPARE(events.size(), 2u);
-    QVERIFY2(events[0].starts_with(worker_->address() + ", stream of 127.0.0.1:") &&
+    QVERIFY2(events[0].starts_with(worker_->address() + ", connection of 127.0.0.1:") &&
                  events[0].ends_with(": the handler's reason"),
              events[0].c_str());
     QCOMPARE(worker_->seat().connections.load(), 0u);

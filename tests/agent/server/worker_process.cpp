@@ -26,7 +26,7 @@ using namespace std::chrono_literals;
 WorkerProcesses::WorkerProcesses(Router router, ListenerOptions options, const std::string& address,
                                  std::chrono::milliseconds drain_deadline)
     : WorkerProcesses(options, address, drain_deadline) {
-    listener_->protocol = server::make_http(std::move(router), options);
+    listener_->protocol = server::make_http(telemetry_, std::move(router), options);
 }
 
 WorkerProcesses::WorkerProcesses(StreamHandler handler, ListenerOptions options, const std::string& address,
