@@ -22,7 +22,7 @@ HandledConnection::~HandledConnection() {
     if (left_) return;
     site_->failures.with("The worker has ended").add();
     --site_->open;
-    context_.closed(*this, WorkerContext::Ending::failed);
+    context_.abandoned(*this);
 }
 
 void HandledConnection::begin(std::uint64_t now) {
@@ -49,16 +49,16 @@ awaitable<void> HandledConnection::run(std::shared_ptr<HandledConnection> connec
 void HandledConnection::handler_ended(const std::exception_ptr& failure) {
     handler_ended_ = true;
     if (failure) {
-        failed_ = true;
+        end = whose_fault();
         say(failure);
     }
-    if (failure || dropped_) end(failure);
+    if (failure || dropped_) finish(failure);
     leave_if_over();
 }
 
 void HandledConnection::say(const std::exception_ptr& failure) {
     site_->failures.with(name_of(failure)).add();
-    if (!is_to_blame() || !site_->failures_said.allows(telemetry::monotonic_ns())) return;
+    if (end != End::handler || !site_->failures_said.allows(telemetry::monotonic_ns())) return;
     std::string text = site_->address + ", connection of " + peer_ + ": " + message_of(failure);
     if (const unsigned more = site_->failures_said.take_suppressed())
         text += " (and " + std::to_string(more) + " more were not shown: at most 5 a minute are)";
@@ -68,9 +68,9 @@ void HandledConnection::say(const std::exception_ptr& failure) {
 void HandledConnection::drop() {
     dropped_ = true;
     if (context_.io.stopped()) return;  // everything ends
-    if (handler_ended_) return end(nullptr);
+    if (handler_ended_) return finish(nullptr);
     // Later: the handler may be about to end with an exception, and the peer is to notice.
-    boost::asio::post(context_.io, [self = shared_from_this()] { self->end(nullptr); });
+    boost::asio::post(context_.io, [self = shared_from_this()] { self->finish(nullptr); });
 }
 
 void HandledConnection::closed() {
@@ -83,7 +83,7 @@ void HandledConnection::closed() {
 void HandledConnection::leave_if_over() {
     if (!closed_ || !handler_ended_ || std::exchange(left_, true)) return;
     --site_->open;
-    context_.closed(*this, failed_ ? WorkerContext::Ending::failed : WorkerContext::Ending::served);
+    context_.closed(*this);
 }
 
 }  // namespace signalbox::server

@@ -38,9 +38,9 @@ protected:
     virtual awaitable<void> handle() = 0;
     /// Closes it, so that the peer can tell how it has ended: `failure` is the handler's, null for none. Does nothing when
     /// it is closed.
-    virtual void end(const std::exception_ptr& failure) = 0;
-    /// A failure of the handler is the handler's, rather than what came of the peer or of the network.
-    virtual bool is_to_blame() const = 0;
+    virtual void finish(const std::exception_ptr& failure) = 0;
+    /// Whose fault it is that the handler has failed: End::handler, client or deadline.
+    virtual End whose_fault() const = 0;
     /// It is closed; nothing more is said about it.
     void closed();
     bool is_closed() const { return closed_; }
@@ -57,7 +57,6 @@ private:
     const std::string peer_;
     bool dropped_ = false;
     bool handler_ended_ = false;
-    bool failed_ = false;
     bool closed_ = false;
     bool left_ = false;
 

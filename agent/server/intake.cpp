@@ -1,6 +1,10 @@
 #include "agent/server/intake.hpp"
 
+#include <sys/resource.h>
 #include <unistd.h>
+
+#include <algorithm>
+#include <climits>
 
 #include <boost/asio/post.hpp>
 
@@ -13,6 +17,15 @@ namespace {
 
 constexpr int kPerTurn = 16;
 
+/// The kernel gives out the lowest free descriptor, so from this one on few are left: an eighth of all, which handlers
+/// may need for files and connections of their own.
+int first_of_the_last() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return INT_MAX;
+    const std::uint64_t spare = std::min<std::uint64_t>(limit.rlim_cur / 8, 512);
+    return static_cast<int>(std::min<std::uint64_t>(limit.rlim_cur - spare, INT_MAX));
+}
+
 }  // namespace
 
 Intake::Intake(WorkerContext& context, std::shared_ptr<const Listener> listener, AcceptQueue& queue,
@@ -22,13 +35,9 @@ Intake::Intake(WorkerContext& context, std::shared_ptr<const Listener> listener,
       queue_(queue),
       last_turn_(last_turn),
       service_(listener_->protocol->make_service(context, *listener_)),
+      few_left_(first_of_the_last()),
       wakeup_(context.io, ::dup(queue.wakeup())) {
     if (listener_->transport) transport_.emplace(*listener_->transport, *service_);
-}
-
-Intake::~Intake() {
-    while (const auto socket = queue_.pop())
-        shed(*socket, context_.metrics.shed_stopped, telemetry::monotonic_ns());
 }
 
 void Intake::look_after(std::uint64_t now) {
@@ -52,7 +61,9 @@ void Intake::take_some() {
         const auto socket = queue_.pop();
         if (!socket) break;
         open(*socket, now);
+        if (socket->descriptor >= few_left_) queue_.note_shortage();
     }
+    if (queue_.take_shortage()) context_.make_room(now);
     if (queue_.arm())
         sleep();
     else
@@ -71,15 +82,12 @@ void Intake::open(const AcceptedSocket& socket, std::uint64_t now) {
     context_.metrics.queue_wait.record(waited);
     if (waited > listener_->queue_deadline.get()) return shed(socket, context_.metrics.shed_deadline, now);
     if (!service_->has_room()) return shed(socket, context_.metrics.shed_connection_limit, now);
-    // The family of a unix client that has not bound its socket is not in its address.
-    const int family = listener_->is_unix ? AF_UNIX : socket.peer.ss_family;
     if (transport_) {
-        PlainStream::Socket connected(context_.io.get_executor());
-        connected.assign({family, 0}, socket.descriptor);
-        return std::make_shared<Reception>(context_, *transport_, std::move(connected), socket.peer)
+        return std::make_shared<Reception>(context_, *transport_,
+                                           PolledSocket(context_.poller, socket.descriptor), socket.peer)
             ->start(now);
     }
-    service_->serve(PlainStream(context_.io, family, socket.descriptor), format_address(socket.peer), now);
+    service_->serve(PlainStream(context_.poller, socket.descriptor), format_address(socket.peer), now);
 }
 
 void Intake::shed(const AcceptedSocket& socket, Counter& reason, std::uint64_t now) {

@@ -1,5 +1,6 @@
 // The event loop's end of an accept queue: turns what waits into connections, a few at a time, so that those
-// which run are not starved; sheds what has waited too long.
+// which run are not starved; sheds what has waited too long. When descriptors run short, connections that have long
+// waited for their clients make way for new ones, so that many slow clients cannot shut out the others.
 #pragma once
 
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -16,8 +17,6 @@ class Intake {
 public:
     Intake(WorkerContext& context, std::shared_ptr<const Listener> listener, AcceptQueue& queue,
            LastTurn& last_turn);
-    /// Sheds what still waits. Nothing is pushed any more.
-    ~Intake();
 
     void start() { take_some(); }
     /// To be called once a second.
@@ -33,7 +32,8 @@ private:
     std::shared_ptr<const Listener> listener_;
     AcceptQueue& queue_;
     LastTurn& last_turn_;
-    std::unique_ptr<StreamService> service_;
+    const std::unique_ptr<StreamService> service_;
+    const int few_left_;                        ///< from this descriptor on
     std::optional<WorkerTransport> transport_;  ///< none: plain text
     boost::asio::posix::stream_descriptor wakeup_;
     std::uint64_t wakeups_ = 0;

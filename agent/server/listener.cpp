@@ -12,7 +12,7 @@
 #include <system_error>
 
 #include "agent/server/address.hpp"
-#include "agent/supervisor/inherited_sockets.hpp"
+#include "agent/sockets/inherited_sockets.hpp"
 #include "agent/telemetry/layout.hpp"
 
 namespace signalbox::server {
@@ -70,7 +70,7 @@ std::shared_ptr<Listener> bind_listener(std::string_view text, ListenerOptions o
     SocketAddress address = parse_address(text);
     const bool is_unix = !address.unix_path.empty();
     const int inherited =
-        supervisor::take_inherited_socket(reinterpret_cast<const sockaddr*>(&address.storage), address.size);
+        sockets::take_inherited_socket(reinterpret_cast<const sockaddr*>(&address.storage), address.size);
     if (is_unix && inherited < 0) remove_abandoned(address);
 
     const int socket = inherited >= 0 ? inherited : open_socket(address, text.starts_with('*'));

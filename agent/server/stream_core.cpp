@@ -54,7 +54,7 @@ public:
     ~Writing() {
         core_->writing_ = false;
         core_->context_.deadlines.clear(core_->write_deadline_);
-        if (!complete_ && !core_->context_.io.stopped()) core_->finish(false);
+        if (!complete_ && !core_->context_.io.stopped()) core_->close_down(false);
         core_->show();
     }
     Writing(const Writing&) = delete;
@@ -269,25 +269,32 @@ void StreamCore::throw_if_over() const {
 }
 
 void StreamCore::blame_peer(error_code ec) {
-    peer_to_blame_ = true;
+    fault_ = ec;
     throw boost::system::system_error(ec);
 }
 
 void StreamCore::break_off(error_code ec) {
     over_ = ec;
-    finish(false);
+    close_down(false);
     throw boost::system::system_error(ec);
 }
 
+server::End StreamCore::whose_fault() const {
+    const error_code fault = over_ ? over_ : fault_;
+    return !fault                      ? server::End::handler
+           : fault == error::timed_out ? server::End::deadline
+                                       : server::End::client;
+}
+
 void StreamCore::close() {
-    finish(true);
+    close_down(true);
 }
 
 void StreamCore::reset() {
-    finish(false);
+    close_down(false);
 }
 
-void StreamCore::finish(bool in_order) {
+void StreamCore::close_down(bool in_order) {
     if (is_closed()) return;
     if (!over_) over_ = error::operation_aborted;
     if (!in_order) {

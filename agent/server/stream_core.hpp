@@ -56,7 +56,7 @@ public:
 protected:
     using error_code = boost::system::error_code;
 
-    // the transport's, with PlainStream's meaning
+    // the transport's; nothing read and no error: there is nothing yet
     virtual std::size_t read_now(char* to, std::size_t size, error_code& ec) = 0;
     virtual std::size_t write_now(std::string_view bytes, error_code& ec) = 0;
     /// readable() or writable() follows.
@@ -83,8 +83,8 @@ private:
     std::shared_ptr<StreamCore> self() { return std::static_pointer_cast<StreamCore>(shared_from_this()); }
 
     awaitable<void> handle() override;
-    void end(const std::exception_ptr& failure) override { finish(!failure); }
-    bool is_to_blame() const override { return !peer_to_blame_ && !over_; }
+    void finish(const std::exception_ptr& failure) override { close_down(!failure); }
+    server::End whose_fault() const override;
 
     awaitable<bool> receive(Patience patience);
     std::string_view take(std::size_t bytes);
@@ -94,7 +94,7 @@ private:
     void throw_if_over() const;
     [[noreturn]] void blame_peer(error_code ec);
     [[noreturn]] void break_off(error_code ec);
-    void finish(bool in_order);
+    void close_down(bool in_order);
 
     const std::shared_ptr<server::StreamSite> site_;
     const std::shared_ptr<const TlsFacts> tls_;
@@ -106,7 +106,8 @@ private:
     server::ReadBuffer input_;
     std::size_t taken_ = 0;  ///< of input_, by who still looks at it
     std::size_t least_read_;
-    error_code over_;  ///< why nothing more can be read or written
+    error_code fault_;  ///< of the peer, if the handler fails now
+    error_code over_;   ///< why nothing more can be read or written
     bool reading_ = false;
     bool writing_ = false;
     bool message_begun_ = false;  ///< the one that is being read
@@ -115,7 +116,6 @@ private:
     bool input_ended_ = false;
     bool read_timed_out_ = false;
     bool write_timed_out_ = false;
-    bool peer_to_blame_ = false;  ///< if the handler fails now
 };
 
 }  // namespace signalbox::detail

@@ -21,7 +21,9 @@ private:
     }
 
     std::size_t read_now(char* to, std::size_t size, error_code& ec) override {
-        return stream_.read_now(to, size, ec);
+        const std::size_t bytes = stream_.read_now(to, size, ec);
+        if (ec == boost::asio::error::would_block) ec = {};
+        return bytes;
     }
     std::size_t write_now(std::string_view bytes, error_code& ec) override {
         return stream_.write_now(bytes, {}, ec);

@@ -158,13 +158,17 @@ private:
         awaitable<void> handling = endpoint_->handler(request_, std::move(socket));
         co_await std::move(handling);
     }
-    void end(const std::exception_ptr& failure) override {
+    void finish(const std::exception_ptr& failure) override {
         if (failure)
             close(websocket::close_code::internal_error, {});
         else
             close(context_.draining ? websocket::close_code::going_away : websocket::close_code::normal, {});
     }
-    bool is_to_blame() const override { return !over_ && !closing_; }
+    server::End whose_fault() const override {
+        return over_ == boost::asio::error::timed_out ? server::End::deadline
+               : over_ || closing_                    ? server::End::client
+                                                      : server::End::handler;
+    }
 
     void show(ConnectionState state) {
         if (!is_closed()) shown_.enter(state, telemetry::monotonic_ns());

@@ -19,9 +19,8 @@
 //
 // What is open after the group's drain_deadline is cut.
 //
-// Of the instruments, connections_accepted_total = connections_shed_total + connections_ended_total +
-// connections_open, once no accept queue holds any. Why streams failed is in stream_failures_total by failure: the
-// exception's type, or its error_code's message.
+// A stream whose handler returns is served, one that an exception ends has failed: it is in connections_failed_total by
+// whose fault that was, and in stream_failures_total by the exception's type or its error_code's message.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>

@@ -126,21 +126,18 @@ void TlsStream::shutdown() {
 }
 
 void TlsStream::reset() {
-    error_code ignored;
-    socket_.set_option(boost::asio::socket_base::linger(true, 0), ignored);
+    reset_on_close(socket_.native_handle());
     broken_ = true;  // so that nothing is said that makes it look whole
 }
 
 void TlsStream::close() {
     say_goodbye();
-    error_code ignored;
-    socket_.close(ignored);
+    socket_.close();
 }
 
 int TlsStream::release() {
     say_goodbye();
-    error_code failed;
-    return socket_.release(failed);
+    return socket_.release();
 }
 
 HandshakeResult handshake_failure() {

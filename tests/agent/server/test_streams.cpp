@@ -14,10 +14,10 @@
 #include <boost/system/system_error.hpp>
 
 #include "agent/telemetry/view.hpp"
-#include "certificates.hpp"
 #include "http_client.hpp"
 #include "proxy_bytes.hpp"
 #include "server_test_main.hpp"
+#include "tests/support/certificates.hpp"
 #include "worker_process.hpp"
 
 using namespace signalbox;
@@ -182,8 +182,9 @@ private:
         worker_->start();
     }
     HttpClient connect(int receive_buffer = 0) { return HttpClient(worker_->address(), receive_buffer); }
-    std::uint64_t ended(const char* result) {
-        return worker_->counter("connections_ended_total", {{"result", result}});
+    std::uint64_t served() { return worker_->counter("connections_served_total"); }
+    std::uint64_t failed(const char* reason) {
+        return worker_->counter("connections_failed_total", {{"reason", reason}});
     }
     std::uint64_t shed(const char* reason) {
         return worker_->counter("connections_shed_total", {{"reason", reason}});
@@ -193,9 +194,11 @@ private:
     }
     /// Once nothing is open any more.
     void verify_balance() {
-        std::uint64_t all = ended("served") + ended("failed");
+        std::uint64_t all = served();
+        for (const char* const reason : {"client", "deadline", "handler", "transport", "worker_ended"})
+            all += failed(reason);
         for (const char* const reason :
-             {"queue_full", "deadline", "no_descriptors", "connection_limit", "stopped"})
+             {"queue_full", "deadline", "no_descriptors", "connection_limit", "to_make_room"})
             all += shed(reason);
         QCOMPARE(all, worker_->counter("connections_accepted_total"));
     }
@@ -219,7 +222,7 @@ void StreamsTest::a_line_may_come_in_pieces_and_several_at_once() {
     client.half_close();
     QVERIFY(client.ends());
     QTRY_COMPARE_WITH_TIMEOUT(worker_->seat().connections.load(), 0u, 20'000);
-    QCOMPARE(ended("served"), 1u);
+    QCOMPARE(served(), 1u);
     QCOMPARE(worker_->counter("stream_received_bytes_total"), 5u + 5 + 7 + 6);
     QCOMPARE(worker_->counter("stream_sent_bytes_total"), 5u + 5 + 7 + 6);
     verify_balance();
@@ -286,7 +289,7 @@ void StreamsTest::an_end_in_the_middle_of_a_message_is_a_failure() {
     client.send("half a li");
     client.half_close();
     QVERIFY(is_reset(client));
-    QTRY_COMPARE_WITH_TIMEOUT(ended("failed"), 1u, 20'000);
+    QTRY_COMPARE_WITH_TIMEOUT(failed("client"), 1u, 20'000);
     QCOMPARE(failures("End of file"), 1u);
     QCOMPARE(worker_->events("handler_failed").size(), 0u);
 }
@@ -297,7 +300,7 @@ void StreamsTest::a_silent_peer_is_left_in_peace_until_the_idle_deadline() {
     client.send("one\r\n");
     QCOMPARE(line_of(client), std::string("one\r\n"));
     QCOMPARE(client.read_rest(), std::string());  // in order
-    QTRY_COMPARE_WITH_TIMEOUT(ended("served"), 1u, 20'000);
+    QTRY_COMPARE_WITH_TIMEOUT(served(), 1u, 20'000);
     start({.idle = 0ms, .read = 300ms});
     HttpClient patient = connect();
     QTest::qSleep(600);  // not a condition: that nothing happens
@@ -317,7 +320,8 @@ void StreamsTest::a_peer_that_does_not_read_is_reset() {
     start({.write = 300ms});
     HttpClient client = connect(4096);
     client.send("flood\r\n");
-    QTRY_COMPARE_WITH_TIMEOUT(failures("Connection timed out"), 1u, 20'000);
+    QTRY_COMPARE_WITH_TIMEOUT(failed("deadline"), 1u, 20'000);
+    QCOMPARE(failures("Connection timed out"), 1u);
     QVERIFY(is_reset(client));
     QTRY_COMPARE_WITH_TIMEOUT(worker_->seat().connections.load(), 0u, 20'000);
 }
@@ -330,7 +334,7 @@ void StreamsTest::an_exception_resets_is_counted_and_shown() {
     HttpClient another = connect();
     another.send("fail without a type\r\n");
     QVERIFY(is_reset(another));
-    QTRY_COMPARE_WITH_TIMEOUT(ended("failed"), 2u, 20'000);
+    QTRY_COMPARE_WITH_TIMEOUT(failed("handler"), 2u, 20'000);
     QCOMPARE(failures("std::runtime_error"), 1u);
     QCOMPARE(failures("no std::exception"), 1u);
     const auto events = worker_->events("handler_failed");
@@ -420,7 +424,7 @@ void StreamsTest::a_connection_outlives_its_handler_if_that_gives_it_away() {
     QCOMPARE(line_of(client), std::string("after the handler\n"));
     QVERIFY(client.ends());
     QTRY_COMPARE_WITH_TIMEOUT(worker_->seat().connections.load(), 0u, 20'000);
-    QCOMPARE(ended("served"), 1u);
+    QCOMPARE(served(), 1u);
 }
 
 void StreamsTest::the_sending_side_may_be_shut_down() {
@@ -430,7 +434,7 @@ void StreamsTest::the_sending_side_may_be_shut_down() {
     QCOMPARE(client.read_rest(), std::string());
     client.send("ok");
     client.half_close();
-    QTRY_COMPARE_WITH_TIMEOUT(ended("served"), 1u, 20'000);
+    QTRY_COMPARE_WITH_TIMEOUT(served(), 1u, 20'000);
 }
 
 void StreamsTest::a_handler_may_reset_its_connection() {
@@ -455,7 +459,7 @@ void StreamsTest::a_drain_is_told() {
     QCOMPARE(busy.read_exactly(4), std::string("abcd"));
     QCOMPARE(line_of(busy), std::string("goodbye\n"));
     QVERIFY(busy.ends());
-    QTRY_COMPARE_WITH_TIMEOUT(ended("served"), 2u, 20'000);
+    QTRY_COMPARE_WITH_TIMEOUT(served(), 2u, 20'000);
     verify_balance();
     QCOMPARE(worker_->wait(0), 0);
 }
@@ -514,7 +518,7 @@ void StreamsTest::is_shown_in_the_table_of_connections() {
 
 void StreamsTest::goes_through_tls() {
     const Certificates certificates;
-    start({}, {.tls = certificates.server()});
+    start({}, {.tls = server_tls(certificates)});
     const auto answer = s_client(worker_->address(), {"-quiet", "-ign_eof", "-servername", "talk.example"},
                                  "facts\r\nhello\r\nquit\r\n");
     QVERIFY2(answer.out == "talk.example  1.3\nhello\r\n", answer.all.constData());
@@ -526,7 +530,7 @@ void StreamsTest::goes_through_tls() {
 void StreamsTest::knows_who_the_client_is() {
     Certificates certificates;
     certificates.make("alice");
-    TlsOptions tls = certificates.server();
+    TlsOptions tls = server_tls(certificates);
     tls.client_certificates = ClientCertificates::optional;
     tls.client_authority = certificates.file("authority.pem");
     start({}, {.tls = tls});
@@ -543,11 +547,11 @@ void StreamsTest::knows_who_the_client_is() {
 
 void StreamsTest::plain_text_where_tls_is_required_is_reset() {
     const Certificates certificates;
-    start({}, {.tls = certificates.server()});
+    start({}, {.tls = server_tls(certificates)});
     HttpClient client = connect();
     client.send("hello\r\n");
     QVERIFY(is_reset(client));
-    QTRY_COMPARE_WITH_TIMEOUT(ended("failed"), 1u, 20'000);
+    QTRY_COMPARE_WITH_TIMEOUT(failed("transport"), 1u, 20'000);
     QCOMPARE(worker_->counter("tls_handshakes_total", {{"result", "plain_text"}}), 1u);
     verify_balance();
 }

@@ -17,9 +17,9 @@
 
 #include "agent/server/address.hpp"
 #include "agent/telemetry/view.hpp"
-#include "certificates.hpp"
 #include "http_client.hpp"
 #include "server_test_main.hpp"
+#include "tests/support/certificates.hpp"
 #include "worker_process.hpp"
 
 using namespace signalbox;
@@ -190,8 +190,9 @@ private:
         client->socket.handshake(worker_->address(), path);
         return client;
     }
-    std::uint64_t ended(const char* result) {
-        return worker_->counter("connections_ended_total", {{"result", result}});
+    std::uint64_t served() { return worker_->counter("connections_served_total"); }
+    std::uint64_t failed(const char* reason) {
+        return worker_->counter("connections_failed_total", {{"reason", reason}});
     }
     std::uint64_t failures(const char* name) {
         return worker_->counter("websocket_failures_total", {{"failure", name}});
@@ -214,7 +215,7 @@ void WebSocketsTest::messages_go_both_ways() {
     QVERIFY(client->ask("who").starts_with("127.0.0.1:"));
     client->socket.close(websocket::close_code::normal);
     QTRY_COMPARE_WITH_TIMEOUT(worker_->seat().connections.load(), 0u, 20'000);
-    QCOMPARE(ended("served"), 1u);
+    QCOMPARE(served(), 1u);
     QCOMPARE(worker_->counter("connections_accepted_total"), 1u);
 }
 
@@ -338,7 +339,7 @@ void WebSocketsTest::an_exception_closes_with_1011_and_is_shown() {
     const auto client = connect();
     client->write("fail");
     QCOMPARE(client->closed_with(), 1011);
-    QTRY_COMPARE_WITH_TIMEOUT(ended("failed"), 1u, 20'000);
+    QTRY_COMPARE_WITH_TIMEOUT(failed("handler"), 1u, 20'000);
     QCOMPARE(failures("std::runtime_error"), 1u);
     const auto events = worker_->events("handler_failed");
     QCOMPARE(events.size(), 1u);
@@ -351,7 +352,7 @@ void WebSocketsTest::a_handler_may_close() {
     client->write("close");
     QCOMPARE(client->closed_with(), 4000);
     QCOMPARE(std::string(client->socket.reason().reason.c_str()), std::string("enough"));
-    QTRY_COMPARE_WITH_TIMEOUT(ended("served"), 1u, 20'000);
+    QTRY_COMPARE_WITH_TIMEOUT(served(), 1u, 20'000);
 }
 
 void WebSocketsTest::the_end_of_the_handler_closes() {
@@ -359,20 +360,20 @@ void WebSocketsTest::the_end_of_the_handler_closes() {
     const auto client = connect();
     client->write("quit");
     QCOMPARE(client->closed_with(), 1000);
-    QTRY_COMPARE_WITH_TIMEOUT(ended("served"), 1u, 20'000);
+    QTRY_COMPARE_WITH_TIMEOUT(served(), 1u, 20'000);
     // One that does not answer the close is not waited for.
     HttpClient rude(worker_->address());
     rude.send(handshake("/small") + std::string("\x81\x84\0\0\0\0quit", 10));
     QCOMPARE(rude.read_header().status, 101);
-    QTRY_COMPARE_WITH_TIMEOUT(ended("served"), 2u, 20'000);
+    QTRY_COMPARE_WITH_TIMEOUT(served(), 2u, 20'000);
 }
 
 void WebSocketsTest::a_client_may_close_or_go() {
     start();
     connect()->socket.close(websocket::close_reason(1000));
-    QTRY_COMPARE_WITH_TIMEOUT(ended("served"), 1u, 20'000);
+    QTRY_COMPARE_WITH_TIMEOUT(served(), 1u, 20'000);
     connect();  // it is gone without a word
-    QTRY_COMPARE_WITH_TIMEOUT(ended("served"), 2u, 20'000);
+    QTRY_COMPARE_WITH_TIMEOUT(served(), 2u, 20'000);
     QCOMPARE(worker_->events("handler_failed").size(), 0u);
 }
 
@@ -441,7 +442,7 @@ void WebSocketsTest::is_shown_in_the_table_of_connections() {
 void WebSocketsTest::works_over_tls_and_knows_the_client() {
     Certificates certificates;
     certificates.make("alice");
-    TlsOptions tls = certificates.server();
+    TlsOptions tls = server_tls(certificates);
     tls.client_certificates = ClientCertificates::optional;
     tls.client_authority = certificates.file("authority.pem");
     start({.tls = tls});
