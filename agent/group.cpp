@@ -11,6 +11,9 @@
 
 #include "agent/black_box.hpp"
 #include "agent/server/address.hpp"
+#include "agent/server/http_service.hpp"
+#include "agent/server/listener.hpp"
+#include "agent/server/stream_service.hpp"
 #include "agent/server/transport/transport.hpp"
 #include "agent/server/worker.hpp"
 #include "agent/service/service.hpp"
@@ -138,7 +141,7 @@ public:
         tell("agent_socket", given.agent_socket, usual.agent_socket);
     }
 
-    void tell(const server::HttpListener& listener) {
+    void tell(const server::Listener& listener) {
         const ListenerOptions& options = listener.options;
         const std::string prefix = fmt::format("listener_{}_", listener.index);
         context.setting(prefix + "address", listener.address, origin);
@@ -200,7 +203,9 @@ struct Group::Impl {
     }
 
     void tell_where_the_segment_is();
-    void publish(const server::HttpListener& listener);
+    std::string listen(std::string_view address, std::shared_ptr<const server::Protocol> protocol,
+                       const ListenerOptions& listener_options, std::string_view custom_name = {});
+    void publish(const server::Listener& listener, std::string_view protocol);
     int serve(telemetry::SeatWriter& seat, std::function<void()> notify);
     supervisor::ArbiterConfig arbiter_config();
 
@@ -214,7 +219,13 @@ struct Group::Impl {
     Telemetry telemetry;
     Settings settings;
     std::shared_ptr<server::ServerMetrics> metrics;
-    std::vector<std::shared_ptr<server::HttpListener>> listeners;
+    std::vector<std::shared_ptr<server::Listener>> listeners;
+    struct Custom {
+        std::string name;
+        MakeCustomServer make;
+        int socket = -1;
+    };
+    std::vector<Custom> custom;
     std::vector<sockets::BoundSocket> bound;  ///< for a successor
     std::vector<std::function<void(unsigned)>> after_fork;
     std::function<std::vector<std::unique_ptr<LogSink>>(unsigned)> log_sinks;
@@ -238,19 +249,46 @@ Context Group::context() {
 }
 
 std::string Group::http(std::string_view address, Router router, ListenerOptions options) {
-    if (impl_->listeners.size() >= telemetry::kMaxListeners)
+    auto protocol = server::make_http(impl_->telemetry, std::move(router), options);
+    return impl_->listen(address, std::move(protocol), options);
+}
+
+std::string Group::stream(std::string_view address, StreamHandler handler, ListenerOptions options) {
+    auto protocol = server::make_stream_protocol(impl_->telemetry, std::move(handler), options);
+    return impl_->listen(address, std::move(protocol), options);
+}
+
+void Group::custom(std::string name, MakeCustomServer make) {
+    impl_->custom.push_back({std::move(name), std::move(make)});
+}
+
+std::string Group::custom(std::string name, std::string_view address, MakeCustomServer make,
+                          ListenerOptions options) {
+    options.tls.reset();
+    options.proxy.reset();
+    std::string bound = impl_->listen(address, nullptr, options, name);
+    const int socket = impl_->listeners.back()->socket;
+    ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) | O_NONBLOCK);
+    impl_->custom.push_back({std::move(name), std::move(make), socket});
+    return bound;
+}
+
+std::string Group::Impl::listen(std::string_view address, std::shared_ptr<const server::Protocol> protocol,
+                                const ListenerOptions& listener_options, std::string_view custom_name) {
+    if (listeners.size() >= telemetry::kMaxListeners)
         throw std::length_error(fmt::format("a group has at most {} listeners", telemetry::kMaxListeners));
-    const auto index = static_cast<unsigned>(impl_->listeners.size());
-    auto transport = server::make_transport(options, impl_->telemetry);
-    auto listener = server::bind_http(address, std::move(router), options, index);
+    const auto index = static_cast<unsigned>(listeners.size());
+    auto transport = server::make_transport(listener_options, telemetry);
+    auto listener = server::bind_listener(address, listener_options, index);
+    listener->protocol = std::move(protocol);
     listener->transport = std::move(transport);
-    listener->queue_deadline = impl_->settings.queue_deadline(index, options);
-    impl_->settings.tell(*listener);
+    listener->queue_deadline = settings.queue_deadline(index, listener_options);
+    settings.tell(*listener);
     const server::SocketAddress asked = server::parse_address(address);
-    impl_->bound.push_back({listener->socket, {asked.storage, asked.size}});
-    impl_->listeners.push_back(std::move(listener));
-    impl_->publish(*impl_->listeners.back());
-    return impl_->listeners.back()->address;
+    bound.push_back({listener->socket, {asked.storage, asked.size}});
+    publish(*listener, listener->protocol ? listener->protocol->name() : custom_name);
+    listeners.push_back(std::move(listener));
+    return listeners.back()->address;
 }
 
 void Group::after_fork(std::function<void(unsigned)> function) {
@@ -272,10 +310,10 @@ void Group::log_to(std::function<std::vector<std::unique_ptr<LogSink>>(unsigned 
 }
 
 /// Lets readers of the segment know what is listened on.
-void Group::Impl::publish(const server::HttpListener& listener) {
+void Group::Impl::publish(const server::Listener& listener, std::string_view protocol) {
     telemetry::Group& group = telemetry.segment().group();
     telemetry::ListenerRecord& record = group.listeners[listener.index];
-    std::strncpy(record.protocol, "http", sizeof record.protocol - 1);
+    std::strncpy(record.protocol, std::string(protocol).c_str(), sizeof record.protocol - 1);
     std::strncpy(record.address, listener.address.c_str(), sizeof record.address - 1);
     if (!listener.is_unix) record.port.store(port_of(listener.address), std::memory_order_relaxed);
     record.backlog_limit.store(static_cast<std::uint32_t>(listener.options.backlog),
@@ -294,7 +332,12 @@ int Group::Impl::serve(telemetry::SeatWriter& seat, std::function<void()> notify
     for (const auto& function : after_fork)
         function(seat.slot());
     server::WorkerConfig config;
-    config.listeners = listeners;
+    for (const auto& listener : listeners)
+        if (listener->protocol) config.listeners.push_back(listener);
+    for (const Custom& server : custom)
+        config.custom.push_back({server.name, [&, slot = seat.slot()](boost::asio::io_context& io) {
+                                     return server.make({io, telemetry, slot, server.socket});
+                                 }});
     config.metrics = metrics;
     config.drain_deadline = settings.drain_deadline;
     config.refresh = [this] {
@@ -360,8 +403,8 @@ void Group::Impl::take_over(supervisor::PidFile& pid_file) {
 }
 
 int Group::run() {
-    if (impl_->listeners.empty())
-        throw std::logic_error("the group serves nothing: call http() before run()");
+    if (impl_->listeners.empty() && impl_->custom.empty())
+        throw std::logic_error("the group serves nothing: call http(), stream() or custom() before run()");
     supervisor::PidFile pid_file(impl_->options.pid_file, impl_->predecessor.take_pid_file());
     supervisor::ArbiterConfig config = impl_->arbiter_config();
     // Opened while this process may still do so, and to be read only: the new version has no business writing there.

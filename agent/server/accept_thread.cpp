@@ -37,7 +37,7 @@ int open_reserve() {
 }
 
 /// As far as can be told without waiting for the first byte.
-bool expects_tls(const HttpListener& listener, int descriptor) {
+bool expects_tls(const Listener& listener, int descriptor) {
     const ListenerOptions& options = listener.options;
     if (!options.tls) return false;
     char first = 0;
@@ -47,24 +47,29 @@ bool expects_tls(const HttpListener& listener, int descriptor) {
 
 }  // namespace
 
-void send_unavailable(const HttpListener& listener, int descriptor) {
+bool send_unavailable(const Listener& listener, int descriptor) {
+    const std::string_view answer = listener.protocol->unavailable();
+    if (answer.empty()) {
+        reset_on_close(descriptor);
+        return false;
+    }
     if (expects_tls(listener, descriptor)) {
         static constexpr std::string_view kAlert("\x15\x03\x03\x00\x02\x02\x50", 7);  // RFC 8446, section 6
         ::send(descriptor, kAlert.data(), kAlert.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-        return;
+        return true;
     }
-    static constexpr std::string_view kAnswer =
-        "HTTP/1.1 503 Service Unavailable\r\n"
-        "Retry-After: 1\r\n"
-        "Connection: close\r\n"
-        "Content-Type: text/plain; charset=utf-8\r\n"
-        "Content-Length: 24\r\n"
-        "\r\n"
-        "503 Service Unavailable\n";
-    ::send(descriptor, kAnswer.data(), kAnswer.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    ::send(descriptor, answer.data(), answer.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    return true;
 }
 
-AcceptThread::AcceptThread(const HttpListener& listener, AcceptQueue& queue, LoadView load,
+void turn_away(const Listener& listener, int descriptor, LingeringSockets& lingering, std::uint64_t now) {
+    if (send_unavailable(listener, descriptor))
+        lingering.add(descriptor, now);
+    else
+        ::close(descriptor);
+}
+
+AcceptThread::AcceptThread(const Listener& listener, AcceptQueue& queue, LoadView load,
                            ServerMetrics& metrics)
     : listener_(listener), queue_(queue), load_(load), metrics_(metrics), reserve_(open_reserve()) {
     install_interrupt_handler();
@@ -106,7 +111,7 @@ void AcceptThread::run() {
 void AcceptThread::accept_one() {
     sockaddr_storage peer{};
     socklen_t size = sizeof peer;
-    // Returns at least every 100 ms (bind_http sets SO_RCVTIMEO), so that a worker whose loop gets stuck
+    // Returns at least every 100 ms (bind_listener sets SO_RCVTIMEO), so that a worker whose loop gets stuck
     // while nothing comes in notices before it takes a connection, and lingering sockets are looked after.
     const int descriptor =
         ::accept4(listener_.socket, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -133,13 +138,8 @@ void AcceptThread::take(int descriptor, const sockaddr_storage& peer) {
     if (!restore_reserve()) return turn_away_and_keep_the_place(descriptor);
     if (queue_.push({descriptor, now, peer})) return;
     metrics_.shed_queue_full.add();
-    turn_away(descriptor, now);
-}
-
-void AcceptThread::turn_away(int descriptor, std::uint64_t now) {
     queue_.count_shed();
-    send_unavailable(listener_, descriptor);
-    lingering_.add(descriptor, now);
+    turn_away(listener_, descriptor, lingering_, now);
 }
 
 /// Without a free descriptor accept4 fails at once, even while nobody waits. The reserve makes room for one.
@@ -165,10 +165,11 @@ void AcceptThread::turn_away_and_keep_the_place(int descriptor) {
     queue_.note_shortage();
     metrics_.shed_no_descriptors.add();
     queue_.count_shed();
-    send_unavailable(listener_, descriptor);
-    ::shutdown(descriptor, SHUT_WR);
-    char waste[4096];
-    while (::recv(descriptor, waste, sizeof waste, MSG_DONTWAIT) > 0) {
+    if (send_unavailable(listener_, descriptor)) {
+        ::shutdown(descriptor, SHUT_WR);
+        char waste[4096];
+        while (::recv(descriptor, waste, sizeof waste, MSG_DONTWAIT) > 0) {
+        }
     }
     ::close(descriptor);
     restore_reserve();

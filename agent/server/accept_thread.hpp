@@ -1,8 +1,8 @@
 // The thread that blocks in accept4 on a listener's shared socket, so that the kernel's queue is emptied at
 // once even while the event loop is busy, and so that the kernel wakes one worker for one connection.
 //
-// What does not fit into the queue is shed here and now: a 503 that says when to come back, then a short
-// linger.
+// What does not fit into the queue is shed here and now: what the protocol has to
+// say then, a 503 that says when to come back and a short linger, or a reset.
 //
 // A connection is served only while a descriptor is in reserve. When the process has no other left, the
 // reserve's place takes those that wait, one after another: each is answered 503 and closed. The first
@@ -15,20 +15,23 @@
 
 #include "agent/server/accept_queue.hpp"
 #include "agent/server/lingering.hpp"
+#include "agent/server/listener.hpp"
 #include "agent/server/load.hpp"
 #include "agent/server/metrics.hpp"
-#include "agent/server/worker.hpp"
 
 namespace signalbox::server {
 
-/// Sends "503 Service Unavailable" with "Retry-After: 1" on a fresh connection, as far as it fits, without
-/// waiting. A client that speaks TLS gets the alert internal_error: text would look like a broken record.
-void send_unavailable(const HttpListener& listener, int descriptor);
+/// Says on a fresh connection what its protocol says to those who are turned away, as far as it fits, without
+/// waiting. A client that speaks TLS gets the alert internal_error: text would look like a broken record. False:
+/// the protocol says nothing, and closing resets the connection.
+bool send_unavailable(const Listener& listener, int descriptor);
+/// Does that and takes the descriptor.
+void turn_away(const Listener& listener, int descriptor, LingeringSockets& lingering, std::uint64_t now);
 
 class AcceptThread {
 public:
     /// Starts. Everything outlives the thread.
-    AcceptThread(const HttpListener& listener, AcceptQueue& queue, LoadView load, ServerMetrics& metrics);
+    AcceptThread(const Listener& listener, AcceptQueue& queue, LoadView load, ServerMetrics& metrics);
     /// Stops; waits until what it has shed has been read, at most a second.
     ~AcceptThread();
     AcceptThread(const AcceptThread&) = delete;
@@ -43,13 +46,12 @@ private:
     void run();
     void accept_one();
     void take(int descriptor, const sockaddr_storage& peer);
-    void turn_away(int descriptor, std::uint64_t now);
     void give_up_reserve();
     bool restore_reserve();
     void turn_away_and_keep_the_place(int descriptor);
     bool let_others_go_first() const;
 
-    const HttpListener& listener_;
+    const Listener& listener_;
     AcceptQueue& queue_;
     LoadView load_;
     ServerMetrics& metrics_;

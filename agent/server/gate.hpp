@@ -18,7 +18,7 @@ public:
     /// that comes before leaves nothing behind.
     boost::asio::awaitable<void> wait() { return wait_until(std::chrono::steady_clock::time_point::max()); }
     boost::asio::awaitable<void> wait_until(std::chrono::steady_clock::time_point time) {
-        timer_.expires_at(time);
+        if (timer_.expiry() != time) timer_.expires_at(time);  // which wakes whoever waits
         boost::system::error_code ignored;
         co_await timer_.async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, ignored));
     }

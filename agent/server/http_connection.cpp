@@ -4,7 +4,8 @@
 #include <boost/asio/post.hpp>
 
 #include "agent/server/file_stream.hpp"
-#include "signalbox/pools.hpp"
+#include "agent/server/handler_failure.hpp"
+#include "agent/server/websocket_core.hpp"
 
 namespace signalbox::server {
 
@@ -41,39 +42,20 @@ Response no_route(const Router::Match& match) {
     return response;
 }
 
-/// A handler's call found a full pool: the request may well succeed later.
-bool is_overload(const std::exception_ptr& failure) {
-    try {
-        std::rethrow_exception(failure);
-    } catch (const PoolFull&) {
-        return true;
-    } catch (...) {
-        return false;
-    }
-}
-
-std::string message_of(const std::exception_ptr& failure) {
-    try {
-        std::rethrow_exception(failure);
-    } catch (const std::exception& exception) {
-        return exception.what();
-    } catch (...) {
-        return "an exception that is no std::exception";
-    }
-}
-
 }  // namespace
 
 template <class Stream>
-HttpConnection<Stream>::HttpConnection(WorkerContext& context, std::shared_ptr<const HttpListener> listener,
+HttpConnection<Stream>::HttpConnection(WorkerContext& context, std::shared_ptr<const HttpSite> site,
                                        Stream stream, std::string peer)
     : context_(context),
-      listener_(std::move(listener)),
+      site_(std::move(site)),
       peer_(std::move(peer)),
+      tls_(facts_of(stream)),
       shown_(context.table.open(peer_, telemetry::monotonic_ns())),
       stream_(std::move(stream)),
-      parser_(listener_->options.limits, request_) {
+      parser_(site_->limits, request_) {
     request_.peer = peer_;
+    request_.tls = tls_;
     context_.opened(*this);
 }
 
@@ -85,13 +67,13 @@ HttpConnection<Stream>::~HttpConnection() {
 template <class Stream>
 void HttpConnection<Stream>::start(std::uint64_t now) {
     phase_began_ = now;
-    context_.deadlines.set(*this, now, listener_->options.limits.header_deadline);
+    context_.deadlines.set(*this, now, site_->limits.header_deadline);
     read();
 }
 
 template <class Stream>
 void HttpConnection<Stream>::enter(Phase phase, std::uint64_t now) {
-    const HttpLimits& limits = listener_->options.limits;
+    const HttpLimits& limits = site_->limits;
     phase_ = phase;
     phase_began_ = now;
     switch (phase) {
@@ -188,6 +170,8 @@ void HttpConnection<Stream>::follow(std::uint64_t now) {
             });
         case Next::dispatch:
             return dispatch(now);
+        case Next::upgrade:
+            return upgrade();
         case Next::body:
             enter(Phase::body, now);
             return read();
@@ -207,8 +191,8 @@ template <class Stream>
 auto HttpConnection<Stream>::begin_body(std::uint64_t& now) -> Next {
     enter(Phase::body, now);
     const bool expects = parser_.expects_continue();
-    if (!expects && !listener_->router.reads_bodies()) return Next::advance;
-    const Router::Match match = listener_->router.match(request_);
+    if (!expects && !site_->router.reads_bodies()) return Next::advance;
+    const Router::Match match = site_->router.match(request_);
     if (match.endpoint && std::holds_alternative<BodyHandler>(*match.endpoint)) {
         parser_.read_in_pieces();
         if (parser_.body_too_large()) return Next::advance;  // to be refused
@@ -238,14 +222,13 @@ void HttpConnection<Stream>::begin_request(std::uint64_t now) {
     request_began_ = now;
     framing_ = {
         .version = request_.version, .keep_alive = parser_.keep_alive(), .head = request_.method == "HEAD"};
-    if (listener_->options.compression)
-        coding_ = choose_coding(request_.headers, *listener_->options.compression);
+    if (site_->compression) coding_ = choose_coding(request_.headers, *site_->compression);
 }
 
 template <class Stream>
 auto HttpConnection<Stream>::answer(std::uint64_t& now) -> Next {
     begin_request(now);
-    return answer_with(listener_->router.match(request_), now);
+    return answer_with(site_->router.match(request_), now);
 }
 
 template <class Stream>
@@ -262,7 +245,10 @@ auto HttpConnection<Stream>::answer_with(const Router::Match& match, std::uint64
         return respond(std::move(response), framing_, now);
     }
     endpoint_ = match.endpoint;
-    return Next::dispatch;
+    const auto* const websocket = std::get_if<std::shared_ptr<const WebSocketEndpoint>>(endpoint_);
+    if (!websocket) return Next::dispatch;
+    auto refusal = refuse_websocket(request_, (*websocket)->options);
+    return refusal ? respond(std::move(*refusal), framing_, now) : Next::upgrade;
 }
 
 template <class Stream>
@@ -281,6 +267,7 @@ void HttpConnection<Stream>::dispatch(std::uint64_t now) {
     Request request = std::move(request_);
     request_ = Request();
     request_.peer = peer_;
+    request_.tls = tls_;
     const auto activity = context_.seat.activity(what_, now);
     const auto done = [self = this->shared_from_this()](const std::exception_ptr& failure,
                                                         Response response) {
@@ -297,6 +284,19 @@ void HttpConnection<Stream>::dispatch(std::uint64_t now) {
     } catch (...) {
         dispatched(std::current_exception(), {});
     }
+}
+
+template <class Stream>
+void HttpConnection<Stream>::upgrade() {
+    context_.seat.count_request();
+    phase_ = Phase::closed;
+    shown_.close();
+    context_.deadlines.clear(*this);
+    serve_websocket(context_, site_->websockets,
+                    std::get<std::shared_ptr<const WebSocketEndpoint>>(*endpoint_), std::move(request_),
+                    UpgradedStream(std::move(stream_), input_.unread()));
+    end = End::handed_on;
+    context_.closed(*this);
 }
 
 template <class Stream>
@@ -381,8 +381,7 @@ auto HttpConnection<Stream>::put_out(Response response, Framing framing) -> Next
     // While requests wait in the buffer they are answered, even if the worker drains.
     if (response.close || (context_.draining && input_.empty())) framing.keep_alive = false;
     try {
-        if (listener_->options.compression)
-            encoder_ = compress(response, coding_, *listener_->options.compression);
+        if (site_->compression) encoder_ = compress(response, coding_, *site_->compression);
         if (response.source && !response.source->length() && framing.version < 11) framing.keep_alive = false;
         append_header(head_, response, framing, context_.date.now());
     } catch (...) {

@@ -5,7 +5,7 @@
 // goes on. A request and its response are never under way at once on both sides, so nothing here needs a
 // queue. Each phase has its own deadline.
 //
-// Three things leave the cycle and come back to it: a coroutine handler (dispatch() to dispatched()), which may
+// What becomes a WebSocket leaves it for good (upgrade()). Three things leave the cycle and come back to it: a coroutine handler (dispatch() to dispatched()), which may
 // read the body itself on the way, through take(); a produced response (begin_stream() to stream_ended()),
 // whose producer writes through flush(); and a file, which the kernel sends (send_file()).
 #pragma once
@@ -15,13 +15,13 @@
 
 #include "agent/server/compression.hpp"
 #include "agent/server/http_parser.hpp"
+#include "agent/server/http_service.hpp"
 #include "agent/server/incoming_body.hpp"
 #include "agent/server/outgoing_stream.hpp"
 #include "agent/server/plain_stream.hpp"
 #include "agent/server/read_buffer.hpp"
 #include "agent/server/response_source.hpp"
 #include "agent/server/transport/tls_stream.hpp"
-#include "agent/server/worker.hpp"
 #include "agent/server/worker_context.hpp"
 
 namespace signalbox::server {
@@ -32,7 +32,7 @@ class HttpConnection final : public OpenConnection,
                              private BodySource,
                              public std::enable_shared_from_this<HttpConnection<Stream>> {
 public:
-    HttpConnection(WorkerContext& context, std::shared_ptr<const HttpListener> listener, Stream stream,
+    HttpConnection(WorkerContext& context, std::shared_ptr<const HttpSite> site, Stream stream,
                    std::string peer);
     ~HttpConnection() override;
 
@@ -58,6 +58,7 @@ private:
         read,      ///< more input is needed
         advance,   ///< input is there, but others go first
         dispatch,  ///< a coroutine handler is to be started
+        upgrade,   ///< after the output, the connection becomes a WebSocket
         body,      ///< more input is needed, and a handler waits for it
         stream,    ///< after the output, the body is to be produced
         produce,   ///< after the output, its producer goes on
@@ -85,6 +86,7 @@ private:
     Next answer_with(const Router::Match& match, std::uint64_t& now);
     Response call(const Handler& handler, std::uint64_t now);
     void dispatch(std::uint64_t now);
+    void upgrade();
     void dispatched(const std::exception_ptr& failure, Response response);
     void skip_body();
     Response handler_failed(const std::exception_ptr& failure);
@@ -110,8 +112,9 @@ private:
     }
 
     WorkerContext& context_;
-    const std::shared_ptr<const HttpListener> listener_;
+    const std::shared_ptr<const HttpSite> site_;
     const std::string peer_;
+    const std::shared_ptr<const TlsFacts> tls_;
     telemetry::ConnectionSlot shown_;
     Stream stream_;
     ReadBuffer input_;
@@ -120,7 +123,7 @@ private:
     std::string head_;      ///< output: responses that are whole, or the header of the last one …
     std::string body_;      ///< … whose body is long enough not to be copied
     std::size_t sent_ = 0;  ///< of head_ and body_ together
-    const Router::Endpoint* endpoint_ = nullptr;  ///< the coroutine handler
+    const Router::Endpoint* endpoint_ = nullptr;  ///< the coroutine handler, or the WebSocket
     std::shared_ptr<IncomingBody> incoming_;      ///< while it reads the body itself
     Refusal body_refusal_;                        ///< of that body
     bool body_done_ = true;                       ///< it has come in whole

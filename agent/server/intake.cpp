@@ -10,7 +10,6 @@
 
 #include "agent/server/accept_thread.hpp"
 #include "agent/server/address.hpp"
-#include "agent/server/http_connection.hpp"
 
 namespace signalbox::server {
 
@@ -27,51 +26,18 @@ int first_of_the_last() {
     return static_cast<int>(std::min<std::uint64_t>(limit.rlim_cur - spare, INT_MAX));
 }
 
-/// HTTP/1.x behind whatever transport.
-class HttpService final : public StreamService {
-public:
-    HttpService(WorkerContext& context, std::shared_ptr<const HttpListener> listener)
-        : context_(context), listener_(std::move(listener)) {}
-
-    void serve(PlainStream stream, std::string peer, std::uint64_t now) override {
-        start(std::move(stream), std::move(peer), now);
-    }
-    void serve(TlsStream stream, std::string peer, std::uint64_t now) override {
-        start(std::move(stream), std::move(peer), now);
-    }
-    std::string_view tls_required() const override {
-        return "HTTP/1.1 400 Bad Request\r\n"
-               "Connection: close\r\n"
-               "Content-Type: text/plain; charset=utf-8\r\n"
-               "Content-Length: 64\r\n"
-               "\r\n"
-               "400 Bad Request: This port speaks TLS; use https:// for the URL\n";
-    }
-
-private:
-    template <class Stream>
-    void start(Stream stream, std::string peer, std::uint64_t now) {
-        std::make_shared<HttpConnection<Stream>>(context_, listener_, std::move(stream), std::move(peer))
-            ->start(now);
-    }
-
-    WorkerContext& context_;
-    const std::shared_ptr<const HttpListener> listener_;
-};
-
 }  // namespace
 
-Intake::Intake(WorkerContext& context, std::shared_ptr<const HttpListener> listener, AcceptQueue& queue,
+Intake::Intake(WorkerContext& context, std::shared_ptr<const Listener> listener, AcceptQueue& queue,
                LastTurn& last_turn)
     : context_(context),
       listener_(std::move(listener)),
       queue_(queue),
       last_turn_(last_turn),
+      service_(listener_->protocol->make_service(context, *listener_)),
       few_left_(first_of_the_last()),
       wakeup_(context.io, ::dup(queue.wakeup())) {
-    if (!listener_->transport) return;
-    service_ = std::make_unique<HttpService>(context_, listener_);
-    transport_.emplace(*listener_->transport, *service_);
+    if (listener_->transport) transport_.emplace(*listener_->transport, *service_);
 }
 
 void Intake::look_after(std::uint64_t now) {
@@ -114,21 +80,20 @@ void Intake::sleep() {
 void Intake::open(const AcceptedSocket& socket, std::uint64_t now) {
     const std::chrono::nanoseconds waited(now > socket.accepted_ns ? now - socket.accepted_ns : 0);
     context_.metrics.queue_wait.record(waited);
-    if (waited > listener_->queue_deadline.get()) {
-        context_.metrics.shed_deadline.add();
-        queue_.count_shed();
-        send_unavailable(*listener_, socket.descriptor);
-        context_.lingering.add(socket.descriptor, now);
-        return;
-    }
+    if (waited > listener_->queue_deadline.get()) return shed(socket, context_.metrics.shed_deadline, now);
+    if (!service_->has_room()) return shed(socket, context_.metrics.shed_connection_limit, now);
     if (transport_) {
         return std::make_shared<Reception>(context_, *transport_,
                                            PolledSocket(context_.poller, socket.descriptor), socket.peer)
             ->start(now);
     }
-    std::make_shared<HttpConnection<PlainStream>>(
-        context_, listener_, PlainStream(context_.poller, socket.descriptor), format_address(socket.peer))
-        ->start(now);
+    service_->serve(PlainStream(context_.poller, socket.descriptor), format_address(socket.peer), now);
+}
+
+void Intake::shed(const AcceptedSocket& socket, Counter& reason, std::uint64_t now) {
+    reason.add();
+    queue_.count_shed();
+    turn_away(*listener_, socket.descriptor, context_.lingering, now);
 }
 
 }  // namespace signalbox::server

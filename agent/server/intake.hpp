@@ -6,16 +6,16 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 
 #include "agent/server/accept_queue.hpp"
+#include "agent/server/listener.hpp"
 #include "agent/server/load.hpp"
 #include "agent/server/transport/reception.hpp"
-#include "agent/server/worker.hpp"
 #include "agent/server/worker_context.hpp"
 
 namespace signalbox::server {
 
 class Intake {
 public:
-    Intake(WorkerContext& context, std::shared_ptr<const HttpListener> listener, AcceptQueue& queue,
+    Intake(WorkerContext& context, std::shared_ptr<const Listener> listener, AcceptQueue& queue,
            LastTurn& last_turn);
 
     void start() { take_some(); }
@@ -26,13 +26,14 @@ private:
     void take_some();
     void sleep();
     void open(const AcceptedSocket& socket, std::uint64_t now);
+    void shed(const AcceptedSocket& socket, Counter& reason, std::uint64_t now);
 
     WorkerContext& context_;
-    std::shared_ptr<const HttpListener> listener_;
+    std::shared_ptr<const Listener> listener_;
     AcceptQueue& queue_;
     LastTurn& last_turn_;
+    const std::unique_ptr<StreamService> service_;
     const int few_left_;                        ///< from this descriptor on
-    std::unique_ptr<StreamService> service_;    ///< with a transport
     std::optional<WorkerTransport> transport_;  ///< none: plain text
     boost::asio::posix::stream_descriptor wakeup_;
     std::uint64_t wakeups_ = 0;

@@ -27,6 +27,11 @@ bool discard_input(int descriptor) {
 
 }  // namespace
 
+void reset_on_close(int descriptor) {
+    const linger discard{.l_onoff = 1, .l_linger = 0};
+    ::setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &discard, sizeof discard);
+}
+
 LingeringSockets::~LingeringSockets() {
     for (const Socket& socket : sockets_)
         ::close(socket.descriptor);

@@ -10,6 +10,9 @@
 
 namespace signalbox::server {
 
+/// close() discards what is unsent and resets the connection, if it is one of TCP.
+void reset_on_close(int descriptor);
+
 class LingeringSockets {
 public:
     LingeringSockets() = default;

@@ -1,4 +1,6 @@
 // Binding: the sockets that all workers share.
+#include "agent/server/listener.hpp"
+
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -10,8 +12,8 @@
 #include <system_error>
 
 #include "agent/server/address.hpp"
-#include "agent/server/worker.hpp"
 #include "agent/sockets/inherited_sockets.hpp"
+#include "agent/telemetry/layout.hpp"
 
 namespace signalbox::server {
 
@@ -61,8 +63,7 @@ std::string bound_address(int socket, std::string_view asked) {
 
 }  // namespace
 
-std::shared_ptr<HttpListener> bind_http(std::string_view text, Router router, ListenerOptions options,
-                                        unsigned index) {
+std::shared_ptr<Listener> bind_listener(std::string_view text, ListenerOptions options, unsigned index) {
     if (index >= telemetry::kMaxListeners)
         throw std::invalid_argument(std::string(text) + ": a group has at most " +
                                     std::to_string(telemetry::kMaxListeners) + " listeners");
@@ -74,17 +75,16 @@ std::shared_ptr<HttpListener> bind_http(std::string_view text, Router router, Li
 
     const int socket = inherited >= 0 ? inherited : open_socket(address, text.starts_with('*'));
     if (socket < 0) fail(text);
-    const std::shared_ptr<HttpListener> listener(new HttpListener{.socket = socket,
-                                                                  .index = index,
-                                                                  .address = std::string(text),
-                                                                  .is_unix = is_unix,
-                                                                  .router = std::move(router),
-                                                                  .options = options,
-                                                                  .queue_deadline = options.queue_deadline},
-                                                 [](HttpListener* bound) {
-                                                     ::close(bound->socket);
-                                                     delete bound;
-                                                 });
+    const std::shared_ptr<Listener> listener(new Listener{.socket = socket,
+                                                          .index = index,
+                                                          .address = std::string(text),
+                                                          .is_unix = is_unix,
+                                                          .options = options,
+                                                          .queue_deadline = options.queue_deadline},
+                                             [](Listener* bound) {
+                                                 ::close(bound->socket);
+                                                 delete bound;
+                                             });
     if (!is_unix) {
         set(socket, SOL_SOCKET, SO_REUSEADDR, 1);
         set(socket, IPPROTO_TCP, TCP_NODELAY, 1);  // Linux: accepted sockets inherit it

@@ -35,6 +35,7 @@ ServerMetrics::ServerMetrics(Telemetry& telemetry)
       shed_queue_full(shed(telemetry, "queue_full")),
       shed_deadline(shed(telemetry, "deadline")),
       shed_no_descriptors(shed(telemetry, "no_descriptors")),
+      shed_connection_limit(shed(telemetry, "connection_limit")),
       shed_to_make_room(shed(telemetry, "to_make_room")),
       served(telemetry, "connections_served_total", "Connections that ended when nothing was owed"),
       failed_client(failed(telemetry, "client")),

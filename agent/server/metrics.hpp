@@ -1,4 +1,4 @@
-// The instruments that every HTTP server has.
+// The instruments that every server has.
 #pragma once
 
 #include "signalbox/telemetry.hpp"
@@ -19,6 +19,7 @@ struct ServerMetrics {
     Counter shed_queue_full;
     Counter shed_deadline;
     Counter shed_no_descriptors;
+    Counter shed_connection_limit;
     Counter shed_to_make_room;  ///< had been open, but waited long for their clients
     // Accepted = shed + served + failed + waiting in accept queues + open.
     Counter served;            ///< connections that ended when nothing was owed

@@ -1,7 +1,6 @@
 #include "agent/server/outgoing_stream.hpp"
 
 #include <boost/asio/error.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/system/system_error.hpp>
 #include <charconv>
 
@@ -26,7 +25,11 @@ void append_chunk(std::string& out, std::string_view data) {
 
 OutgoingStream::OutgoingStream(const boost::asio::any_io_executor& executor, StreamSink& sink,
                                Framing framing, std::unique_ptr<Encoder> encoder)
-    : executor_(executor), sink_(&sink), framing_(framing), encoder_(std::move(encoder)), gate_(executor) {}
+    : sink_(&sink),
+      framing_(framing),
+      encoder_(std::move(encoder)),
+      gate_(executor),
+      turns_(executor, encoder_ ? kPiece : kPerTurn) {}
 
 OutgoingStream::~OutgoingStream() = default;
 
@@ -38,8 +41,7 @@ awaitable<void> OutgoingStream::write(std::string_view bytes) {
         put(piece);
         while (sending_ && sink_)
             co_await gate_.wait();
-        since_turn_ += piece.size();
-        if (since_turn_ >= (encoder_ ? kPiece : kPerTurn)) co_await take_turns();
+        if (turns_.over_after(piece.size())) co_await turns_.pass();
     } while (!bytes.empty());
 }
 
@@ -57,11 +59,6 @@ void OutgoingStream::put(std::string_view piece) {
         out += piece;
     sending_ = true;
     if (sink_->flush()) sending_ = false;
-}
-
-awaitable<void> OutgoingStream::take_turns() {
-    since_turn_ = 0;
-    co_await boost::asio::post(executor_, boost::asio::use_awaitable);
 }
 
 awaitable<void> OutgoingStream::pause(std::chrono::milliseconds time) {

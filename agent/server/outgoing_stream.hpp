@@ -9,6 +9,7 @@
 
 #include "agent/server/encoder.hpp"
 #include "agent/server/gate.hpp"
+#include "agent/server/turns.hpp"
 #include "signalbox/http.hpp"
 
 namespace signalbox::server {
@@ -51,16 +52,14 @@ public:
 
 private:
     void put(std::string_view piece);
-    awaitable<void> take_turns();
 
-    const boost::asio::any_io_executor executor_;
     StreamSink* sink_;  ///< null when the connection has ended
     const Framing framing_;
     const std::unique_ptr<Encoder> encoder_;
     std::string encoded_;
     Gate gate_;
     bool sending_ = false;
-    std::size_t since_turn_ = 0;  ///< bytes written since others had their turn
+    Turns turns_;
 };
 
 }  // namespace signalbox::server

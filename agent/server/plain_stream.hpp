@@ -1,8 +1,7 @@
-// The byte stream under an HTTP connection, unencrypted: TCP or a unix socket.
+// The byte stream under a connection, unencrypted: TCP or a unix socket.
 //
-// HttpConnection is a template over this type; TlsStream offers the same members. Only send_file_now(),
-// async_wait_writable() and reset() may be missing: files are read and written then, and a body that is cut
-// off is merely closed.
+// Connections are templates over this type; TlsStream offers the same members. Only send_file_now() may be missing:
+// files are read and written then.
 #pragma once
 
 #include <sys/sendfile.h>
@@ -15,6 +14,7 @@
 #include <string_view>
 #include <utility>
 
+#include "agent/server/lingering.hpp"
 #include "agent/server/poller.hpp"
 
 namespace signalbox::server {
@@ -40,6 +40,29 @@ public:
         boost::asio::post(get_executor(), [handler = std::move(reading.handler), ec, bytes]() mutable {
             handler(ec, bytes);
         });
+    }
+
+    /// Reads what there is, without waiting. `ec` is would_block when there is nothing, eof at the end.
+    std::size_t read_now(char* to, std::size_t size, boost::system::error_code& ec) {
+        ssize_t got = 0;
+        do
+            got = ::recv(socket_.native_handle(), to, size, MSG_DONTWAIT);
+        while (got < 0 && errno == EINTR);
+        more_ = got == static_cast<ssize_t>(size) || socket_.is_ready(Socket::wait_read);
+        if (got > 0) return static_cast<std::size_t>(got);
+        if (got == 0)
+            ec = boost::asio::error::eof;
+        else if (errno == EAGAIN)
+            ec = boost::asio::error::would_block;
+        else
+            ec.assign(errno, boost::system::system_category());
+        return 0;
+    }
+
+    /// After a read_now() without anything: handler(error_code) when it is worth another.
+    template <class Handler>
+    void async_wait_readable(Handler&& handler) {
+        socket_.async_wait_for_more(Socket::wait_read, std::forward<Handler>(handler));
     }
 
     /// Writes what fits into the socket's buffer, without waiting. Less than everything is no error.
@@ -78,16 +101,16 @@ public:
         return 0;
     }
 
+    /// After a write_now() that did not take everything: handler(error_code) when it is worth another.
     template <class Handler>
     void async_wait_writable(Handler&& handler) {
         socket_.async_wait(Socket::wait_write, std::forward<Handler>(handler));
     }
 
+    /// Nothing is written after it.
+    void shutdown() { ::shutdown(socket_.native_handle(), SHUT_WR); }
     /// close() discards what is unsent and resets the connection.
-    void reset() {
-        const linger discard{.l_onoff = 1, .l_linger = 0};
-        ::setsockopt(socket_.native_handle(), SOL_SOCKET, SO_LINGER, &discard, sizeof discard);
-    }
+    void reset() { reset_on_close(socket_.native_handle()); }
 
     void close() { socket_.close(); }
     /// Gives the descriptor away, after what a protocol says at the end has been said. What waits is cancelled.
@@ -123,23 +146,6 @@ private:
             waiting->socket_.async_wait_for_more(Socket::wait_write, std::move(*this));
         }
     };
-
-    /// `ec` is would_block when there is nothing, eof at the end.
-    std::size_t read_now(char* to, std::size_t size, boost::system::error_code& ec) {
-        ssize_t got = 0;
-        do
-            got = ::recv(socket_.native_handle(), to, size, MSG_DONTWAIT);
-        while (got < 0 && errno == EINTR);
-        more_ = got == static_cast<ssize_t>(size) || socket_.is_ready(Socket::wait_read);
-        if (got > 0) return static_cast<std::size_t>(got);
-        if (got == 0)
-            ec = boost::asio::error::eof;
-        else if (errno == EAGAIN)
-            ec = boost::asio::error::would_block;
-        else
-            ec.assign(errno, boost::system::system_category());
-        return 0;
-    }
 
     Socket socket_;
     bool more_ = true;  ///< perhaps: the last read gave all that was asked for

@@ -10,6 +10,7 @@ namespace signalbox::server {
 class ReadBuffer {
 public:
     std::string_view unread() const { return {data_.get() + begin_, end_ - begin_}; }
+    std::size_t capacity() const { return capacity_; }
     bool empty() const { return begin_ == end_; }
 
     void consume(std::size_t bytes) {

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "agent/server/websocket_handshake.hpp"
 #include "signalbox/http.hpp"
 
 namespace signalbox {
@@ -95,6 +96,17 @@ Router& Router::add(std::string_view method, std::string_view pattern, Endpoint 
     reads_bodies_ = reads_bodies_ || std::holds_alternative<BodyHandler>(endpoint);
     routes_.push_back({std::string(method), std::move(segments), std::move(endpoint)});
     return *this;
+}
+
+Router& Router::websocket(std::string_view pattern, WebSocketHandler handler, WebSocketOptions options) {
+    auto endpoint =
+        std::make_shared<WebSocketEndpoint>(WebSocketEndpoint{std::move(handler), std::move(options)});
+    has_websockets_ = true;
+    return add("GET", pattern, std::move(endpoint));
+}
+
+Router& Router::websocket(std::string_view pattern, WebSocketHandler handler) {
+    return websocket(pattern, std::move(handler), WebSocketOptions());
 }
 
 Router::Match Router::match(Request& request) const {

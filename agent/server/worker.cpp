@@ -26,7 +26,7 @@ constexpr auto kQuietWhenDraining = 500ms;
 
 /// A listener's queue and the two threads' ends of it.
 struct Entrance {
-    Entrance(WorkerContext& context, const std::shared_ptr<HttpListener>& shared, LastTurn& last_turn)
+    Entrance(WorkerContext& context, const std::shared_ptr<Listener>& shared, LastTurn& last_turn)
         : listener(*shared),
           metrics(context.metrics),
           queue(shared->options.queue_capacity, context.seat.queue(shared->index)),
@@ -47,7 +47,7 @@ struct Entrance {
             listener, queue, LoadView(context.seat, listener.index, last_turn), context.metrics);
     }
 
-    const HttpListener& listener;
+    const Listener& listener;
     ServerMetrics& metrics;
     AcceptQueue queue;
     Intake intake;
@@ -60,7 +60,8 @@ public:
         : config_(config),
           context_(seat, *config.metrics),
           signals_(context_.io, SIGTERM, SIGQUIT),
-          beat_(context_.io) {
+          beat_(context_.io),
+          custom_(context_, config.custom) {
         for (const auto& listener : config.listeners)
             entrances_.push_back(std::make_unique<Entrance>(context_, listener, last_turn_));
         if (config.reopen_logs) signals_.add(SIGUSR1);
@@ -70,14 +71,20 @@ public:
         std::signal(SIGPIPE, SIG_IGN);  // sendfile has no MSG_NOSIGNAL
         wait_for_signal();
         beat();
-        for (const auto& entrance : entrances_)
-            entrance->open(context_, last_turn_);
-        show(telemetry::Phase::ready);
+        custom_.start([this] { open(); });
         context_.io.run();
         return 0;
     }
 
 private:
+    void open() {
+        if (context_.draining) return;  // before it was ready
+        for (const auto& entrance : entrances_)
+            entrance->open(context_, last_turn_);
+        opened_ = true;
+        show(telemetry::Phase::ready);
+    }
+
     void show(telemetry::Phase phase) {
         context_.seat.set_phase(phase);
         if (config_.notify_arbiter) config_.notify_arbiter();
@@ -123,8 +130,10 @@ private:
         resumptions_ = context_.seat.resumptions();
         drain_until_ = std::chrono::steady_clock::now() + config_.drain_deadline.get();
         show(telemetry::Phase::draining);
+        if (!opened_) return context_.io.stop();
         for (const auto& entrance : entrances_)
             entrance->acceptor->stop();
+        custom_.drain();
     }
 
     /// As if it had never drained. The threads before may still be with what they have shed: nobody waits for them here.
@@ -134,6 +143,7 @@ private:
             former_acceptors_.push_back(std::move(entrance->acceptor));
             entrance->accept(context_, last_turn_);
         }
+        custom_.resume();
         show(telemetry::Phase::ready);
     }
 
@@ -146,7 +156,7 @@ private:
         bool waiting = false;
         for (const auto& entrance : entrances_)
             waiting = waiting || entrance->queue.depth() > 0;
-        return !waiting && context_.connections.empty() && context_.lingering.empty();
+        return !waiting && custom_.drained() && context_.connections.empty() && context_.lingering.empty();
     }
 
     const WorkerConfig& config_;
@@ -154,11 +164,13 @@ private:
     WorkerContext context_;
     boost::asio::signal_set signals_;
     boost::asio::steady_timer beat_;
+    CustomServers custom_;
     std::vector<std::unique_ptr<Entrance>> entrances_;
     std::vector<std::unique_ptr<AcceptThread>> former_acceptors_;
     std::chrono::steady_clock::time_point drain_until_;
     std::uint32_t resumptions_ = 0;  ///< when it began to drain
     unsigned beats_ = 0;
+    bool opened_ = false;
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
-// A worker process from its first to its last moment: event loop, accept threads, HTTP connections,
-// heartbeat, drain.
+// A worker process from its first to its last moment: event loop, accept threads, connections, heartbeat,
+// drain.
 //
 // Runs in a child of the arbiter that has just been forked: no thread, io_context or TLS object exists
 // before. The event loop is the calling thread; each listener has one accept thread that blocks in accept4 on
@@ -12,24 +12,12 @@
 #include <string>
 #include <vector>
 
+#include "agent/server/custom_servers.hpp"
+#include "agent/server/listener.hpp"
 #include "agent/telemetry/seat.hpp"
 #include "signalbox/group.hpp"
 
 namespace signalbox::server {
-
-struct Transport;
-
-/// A bound, listening socket and what is served on it. Made before the fork, shared by all workers.
-struct HttpListener {
-    int socket = -1;
-    unsigned index = 0;  ///< in the group's list and in the seat's queues
-    std::string address;
-    bool is_unix = false;
-    Router router;
-    ListenerOptions options;
-    std::shared_ptr<Transport> transport{};             ///< of make_transport(); null: plain text
-    Tunable<std::chrono::milliseconds> queue_deadline;  ///< what holds, rather than the one in `options`
-};
 
 /// The instruments that every server has; registered before the fork. Names are in metrics.cpp.
 struct ServerMetrics;
@@ -40,7 +28,8 @@ std::shared_ptr<ServerMetrics> make_server_metrics(Telemetry& telemetry);
 void count_lost_connections(ServerMetrics& metrics, telemetry::Segment& segment, unsigned seat);
 
 struct WorkerConfig {
-    std::vector<std::shared_ptr<HttpListener>> listeners;
+    std::vector<std::shared_ptr<Listener>> listeners;
+    std::vector<CustomServerConfig> custom{};
     std::shared_ptr<ServerMetrics> metrics;
     Tunable<std::chrono::milliseconds> drain_deadline{std::chrono::seconds(10)};
     /// Telemetry::refresh() or the like; called once a second in the event loop. May be empty.
@@ -51,14 +40,10 @@ struct WorkerConfig {
     std::function<void()> notify_arbiter;
 };
 
-/// Binds and listens (SO_REUSEADDR, close-on-exec). `address` as in Group::http. Throws std::system_error
-/// naming the address.
-std::shared_ptr<HttpListener> bind_http(std::string_view address, Router router, ListenerOptions options,
-                                        unsigned index);
-
 /// Serves until SIGTERM (drain: accept no more, serve what waits, finish what is open, `Connection: close`,
 /// at most drain_deadline) or SIGQUIT (at once). A drain is taken back, until it has finished, by the arbiter's
-/// Seat::resumptions: the listeners accept again. Sets the seat's phase to ready when every listener accepts,
+/// Seat::resumptions: the listeners accept again. Sets the seat's phase to ready when every custom
+/// server has started and every listener accepts,
 /// to draining when told so. Returns the exit status.
 int run_worker(telemetry::SeatWriter& seat, const WorkerConfig& config);
 

@@ -14,7 +14,6 @@ namespace {
 using wire::Severity;
 
 constexpr std::uint64_t kMillisecond = 1'000'000;
-constexpr std::uint64_t kMinute = 60'000 * kMillisecond;
 constexpr std::uint64_t kBeatPeriod = 100 * kMillisecond;  ///< as workers keep it
 constexpr std::uint64_t kStallAfter = 500 * kMillisecond;
 /// Between two rounds there are some 50 ms, unless the arbiter was kept from running.
@@ -94,21 +93,10 @@ void LoopWatch::note_stall(Loop& loop, const Subject& worker, std::uint64_t late
     loop.stalled = stalled;
 }
 
-bool LoopWatch::may_report(std::uint64_t now) {
-    std::uint64_t& oldest = reports_[next_report_ % reports_.size()];
-    if (oldest != 0 && now - oldest < kMinute) {
-        ++suppressed_;
-        return false;
-    }
-    oldest = now;
-    ++next_report_;
-    return true;
-}
-
 void LoopWatch::ask(Loop& loop, const Subject& worker, std::uint64_t beat, std::uint64_t late,
                     std::uint64_t now) {
     loop.seen_beat = beat;
-    if (loop.asked_at_ns != 0 || !may_report(now)) return;
+    if (loop.asked_at_ns != 0 || !reports_.allows(now)) return;
     loop.late_when_asked_ns = late;
     loop.answers_before = telemetry::stack_sequence(segment_, worker.seat);
     if (telemetry::ask_for_stack(worker.pid)) loop.asked_at_ns = now;
@@ -132,9 +120,8 @@ void LoopWatch::report(Loop& loop, const Subject& worker, const std::string& sta
     std::string text = fmt::format("{} had not turned its event loop for {} ms{}: {}", worker.name,
                                    (loop.late_when_asked_ns + kBeatPeriod) / kMillisecond,
                                    at_what(segment_.seat(worker.seat)->activity), stack);
-    if (suppressed_ > 0)
-        text += fmt::format(" (and {} more were not reported: at most 5 a minute are)", suppressed_);
-    suppressed_ = 0;
+    if (const unsigned suppressed = reports_.take_suppressed())
+        text += fmt::format(" (and {} more were not reported: at most 5 a minute are)", suppressed);
     say(Severity::warning, "long_spin", worker, text);
 }
 

@@ -6,13 +6,13 @@
 
 #include <sys/types.h>
 
-#include <array>
 #include <chrono>
 #include <cstdint>
 #include <string>
 
 #include "agent/supervisor/journal.hpp"
 #include "agent/supervisor/limits.hpp"
+#include "agent/telemetry/rate_limit.hpp"
 #include "signalbox/context.hpp"
 
 namespace signalbox::supervisor {
@@ -59,17 +59,13 @@ private:
     void ask(Loop& loop, const Subject& worker, std::uint64_t beat, std::uint64_t late, std::uint64_t now);
     void report(Loop& loop, const Subject& worker, const std::string& stack);
     void await_answer(Loop& loop, const Subject& worker, bool late, std::uint64_t now);
-    bool may_report(std::uint64_t now);
 
     telemetry::Segment& segment_;
     const Journal& journal_;
     LoopThresholds thresholds_;
     std::uint64_t watching_since_ns_ = 0;
     std::uint64_t last_round_ns_ = 0;
-    std::array<std::uint64_t, 5>
-        reports_{};  ///< when the last ones were made: no more than these in a minute
-    unsigned next_report_ = 0;
-    unsigned suppressed_ = 0;
+    telemetry::PerMinute<5> reports_;
 };
 
 }  // namespace signalbox::supervisor

@@ -44,8 +44,10 @@
 #include "signalbox/bytes.hpp"
 #include "signalbox/compression.hpp"
 #include "signalbox/context.hpp"
+#include "signalbox/custom_server.hpp"
 #include "signalbox/http.hpp"
 #include "signalbox/log_sinks.hpp"
+#include "signalbox/stream.hpp"
 #include "signalbox/telemetry.hpp"
 #include "signalbox/transport.hpp"
 
@@ -64,14 +66,16 @@ struct HttpLimits {
     std::chrono::milliseconds keep_alive{75'000};      ///< idle between requests
 };
 
+/// Of a custom server's socket only the backlog means anything.
 struct ListenerOptions {
     int backlog = 1024;                               ///< of the kernel's queue
     unsigned queue_capacity = 512;                    ///< of each worker's accept queue
     std::chrono::milliseconds queue_deadline{5'000};  ///< a connection that waited longer is shed
-    HttpLimits limits{};
+    HttpLimits limits{};                              ///< of http()
     std::optional<TlsOptions> tls{};                  ///< none: plain text
     std::optional<ProxyOptions> proxy{};              ///< none: the peer is who has connected
-    std::optional<CompressionOptions> compression{};  ///< nothing is compressed without it
+    std::optional<CompressionOptions> compression{};  ///< of http(): nothing is compressed without it
+    StreamLimits stream{};                            ///< of stream()
 };
 
 /// TLS 1.3 with client certificates for the agent's TCP port. PEM files.
@@ -137,7 +141,7 @@ public:
     Telemetry& telemetry();
 
     /// For facts, settings and tunables of your own, beside the group's: what the process is
-    /// (Context::describe_process), the options, and for listener n of http() its listener_n_address, _backlog,
+    /// (Context::describe_process), the options, and for listener n its listener_n_address, _backlog,
     /// _queue_capacity and _queue_deadline. The last one and drain_deadline are tunables.
     Context context();
 
@@ -145,6 +149,16 @@ public:
     /// 0 takes a free one. Binds at once; returns the address as bound. Throws std::system_error
     /// ("127.0.0.1:80: permission denied") or std::invalid_argument (a certificate that cannot be used, and why).
     std::string http(std::string_view address, Router router, ListenerOptions options = {});
+
+    /// Serves any other protocol: `handler` is called for each connection. Otherwise as http(); who is turned away is
+    /// reset. See stream.hpp.
+    std::string stream(std::string_view address, StreamHandler handler, ListenerOptions options = {});
+
+    /// Runs what `make` makes in each worker, before the listeners accept. See custom_server.hpp.
+    void custom(std::string name, MakeCustomServer make);
+    /// With a listening socket at `address`, which the server accepts from itself; returns the address as bound.
+    std::string custom(std::string name, std::string_view address, MakeCustomServer make,
+                       ListenerOptions options = {});
 
     /// Called in each worker after the fork, before it is ready, with its slot.
     void after_fork(std::function<void(unsigned slot)> function);

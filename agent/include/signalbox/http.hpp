@@ -47,6 +47,9 @@
 #include <variant>
 #include <vector>
 
+#include "signalbox/transport.hpp"
+#include "signalbox/websocket.hpp"
+
 namespace signalbox {
 
 template <class T>
@@ -97,7 +100,8 @@ struct Request {
     int version = 11;    ///< 10 or 11
     Headers headers;
     std::string body;
-    std::string peer;  ///< "127.0.0.1:4242", "[::1]:4242" or "unix"
+    std::string peer;                     ///< "127.0.0.1:4242", "[::1]:4242" or "unix"
+    std::shared_ptr<const TlsFacts> tls;  ///< null for plain text
     std::vector<std::pair<std::string, std::string>> parameters;  ///< of the route: {"box", "7"}
 
     /// A parameter of the route; empty when the route has none of that name.
@@ -170,6 +174,8 @@ using AsyncHandler = std::function<awaitable<Response>(Request)>;
 /// it has not read is skipped if it has come in already, and ends the connection otherwise.
 using BodyHandler = std::function<awaitable<Response>(Request, RequestBody&)>;
 
+struct WebSocketEndpoint;
+
 struct FileOptions {
     std::string index = "index.html";  ///< what a directory is answered with; empty: 404
     bool dot_files = false;       ///< also those whose name, or a directory's above them, begins with '.'
@@ -179,7 +185,8 @@ struct FileOptions {
 /// Which function answers. Built before the server starts; const and shared by the workers after that.
 class Router {
 public:
-    using Endpoint = std::variant<Handler, AsyncHandler, BodyHandler>;
+    using Endpoint =
+        std::variant<Handler, AsyncHandler, BodyHandler, std::shared_ptr<const WebSocketEndpoint>>;
 
     /// `pattern` is a path whose segments may be ":name" (any one segment) and whose last may be "*name" (the
     /// rest). A literal segment wins over a parameter. HEAD is answered by the GET handler. Throws
@@ -202,6 +209,10 @@ public:
         return handle("POST", pattern, std::move(function));
     }
 
+    /// A WebSocket: see websocket.hpp. Who asks for something else is answered as RFC 6455 says, 426 as a rule.
+    Router& websocket(std::string_view pattern, WebSocketHandler handler, WebSocketOptions options);
+    Router& websocket(std::string_view pattern, WebSocketHandler handler);
+
     /// GET and HEAD of "PREFIX/..." from the regular files below `directory`: with ETag and Last-Modified,
     /// conditional requests, one range (of several, the whole file is sent), and the Content-Type by the name.
     /// Nothing outside the directory is reached, by ".." or by links. "PREFIX/d" is sent on to "PREFIX/d/". A
@@ -220,6 +231,7 @@ public:
     Match match(Request& request) const;
     /// Whether any handler takes its body in pieces.
     bool reads_bodies() const { return reads_bodies_; }
+    bool has_websockets() const { return has_websockets_; }
 
 private:
     Router& add(std::string_view method, std::string_view pattern, Endpoint endpoint);
@@ -231,6 +243,7 @@ private:
     };
     std::vector<Route> routes_;
     bool reads_bodies_ = false;
+    bool has_websockets_ = false;
 };
 
 }  // namespace signalbox

@@ -47,6 +47,16 @@ struct TlsOptions {
     std::chrono::seconds ticket_rotation{3600};
 };
 
+/// What the handshake of a connection over TLS has shown.
+struct TlsFacts {
+    TlsVersion version = TlsVersion::tls_1_3;
+    std::string server_name{};  ///< that the client has asked for (SNI): anybody's text; empty: none
+    std::string
+        client_subject{};    ///< of its certificate, which client_authority has signed: "CN=alice,O=Example"
+                             ///< (RFC 4514); empty: it has shown none
+    std::string protocol{};  ///< agreed upon (ALPN); empty: none
+};
+
 /// The PROXY protocol, version 2 (HAProxy's proxy-protocol.txt), spoken before anything else, TLS included.
 /// Version 1 is refused.
 struct ProxyOptions {

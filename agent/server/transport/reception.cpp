@@ -162,6 +162,11 @@ void Reception::hand_over(Stream stream, std::uint64_t now) {
 void Reception::refuse_plain_text(std::uint64_t now) {
     transport_.shared.metrics.handshakes(HandshakeResult::plain_text).add();
     const std::string_view answer = transport_.service.tls_required();
+    if (answer.empty()) {
+        reset_on_close(socket_.native_handle());
+        socket_.close();
+        return leave(End::transport);
+    }
     ::send(socket_.native_handle(), answer.data(), answer.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (const int descriptor = socket_.release(); descriptor >= 0) context_.lingering.add(descriptor, now);
     leave(End::transport);

@@ -28,7 +28,10 @@ public:
     virtual void serve(PlainStream stream, std::string peer, std::uint64_t now) = 0;
     virtual void serve(TlsStream stream, std::string peer, std::uint64_t now) = 0;
     /// What somebody is told, in plain text, who speaks no TLS where it is required.
+    /// Empty: he is reset.
     virtual std::string_view tls_required() const = 0;
+    /// Another connection can be served; otherwise it is shed.
+    virtual bool has_room() const { return true; }
 };
 
 /// A listener's transport as one worker has it. The TLS context is made here: after the fork.

@@ -47,6 +47,12 @@ Bio reader_of(const std::string& text) {
     return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
 }
 
+std::string text_of(BIO& written) {
+    char* text = nullptr;
+    const long size = BIO_get_mem_data(&written, &text);
+    return {text, static_cast<std::size_t>(size)};
+}
+
 /// Null at the end; also at something malformed, for which there is then a reason.
 Certificate next_certificate(BIO& from) {
     Certificate certificate(PEM_read_bio_X509(&from, nullptr, no_passphrase, nullptr));
@@ -161,6 +167,13 @@ TlsContext make_tls_context(const TlsOptions& options, const TlsFiles& files, Tl
     return context;
 }
 
+std::string subject_of(const X509& certificate) {
+    const Bio out(BIO_new(BIO_s_mem()));
+    X509_NAME_print_ex(out.get(), X509_get_subject_name(&certificate), 0,
+                       XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
+    return text_of(*out);
+}
+
 std::string describe_certificate(const SSL_CTX& context) {
     const X509* const certificate = SSL_CTX_get0_certificate(&context);
     const Bio out(BIO_new(BIO_s_mem()));
@@ -168,9 +181,7 @@ std::string describe_certificate(const SSL_CTX& context) {
                        XN_FLAG_ONELINE & ~ASN1_STRFLGS_ESC_MSB);
     BIO_puts(out.get(), ", valid until ");
     ASN1_TIME_print(out.get(), X509_get0_notAfter(certificate));
-    char* text = nullptr;
-    const long size = BIO_get_mem_data(out.get(), &text);
-    return {text, static_cast<std::size_t>(size)};
+    return text_of(*out);
 }
 
 }  // namespace signalbox::server

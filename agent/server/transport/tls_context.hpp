@@ -39,6 +39,9 @@ TlsContext make_tls_context(const TlsOptions& options, const TlsFiles& files, Tl
 /// "CN = example.org, valid until Nov 21 07:00:00 2027 GMT": the certificate that it serves.
 std::string describe_certificate(const SSL_CTX& context);
 
+/// "CN=alice,O=Example": of a certificate that has been verified, as RFC 4514 writes names.
+std::string subject_of(const X509& certificate);
+
 /// Lets `context` encrypt and read tickets with `state.tickets`.
 void use_shared_tickets(SSL_CTX& context, TlsCallbackState& state);
 

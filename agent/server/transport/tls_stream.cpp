@@ -105,6 +105,31 @@ void TlsStream::say_goodbye() {
     ssl_.reset();
 }
 
+TlsFacts TlsStream::facts() const {
+    TlsFacts facts;
+    if (SSL_version(ssl_.get()) < TLS1_3_VERSION) facts.version = TlsVersion::tls_1_2;
+    if (const char* const name = SSL_get_servername(ssl_.get(), TLSEXT_NAMETYPE_host_name))
+        facts.server_name = name;
+    if (const X509* const certificate = SSL_get0_peer_certificate(ssl_.get()))
+        facts.client_subject = subject_of(*certificate);
+    const unsigned char* protocol = nullptr;
+    unsigned size = 0;
+    SSL_get0_alpn_selected(ssl_.get(), &protocol, &size);
+    facts.protocol.assign(reinterpret_cast<const char*>(protocol), size);
+    return facts;
+}
+
+void TlsStream::shutdown() {
+    if (!ssl_ || broken_) return;
+    ERR_clear_error();
+    SSL_shutdown(ssl_.get());
+}
+
+void TlsStream::reset() {
+    reset_on_close(socket_.native_handle());
+    broken_ = true;  // so that nothing is said that makes it look whole
+}
+
 void TlsStream::close() {
     say_goodbye();
     socket_.close();

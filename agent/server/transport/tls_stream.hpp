@@ -65,6 +65,21 @@ public:
                    Writing<std::decay_t<Handler>>{this, head, body, std::forward<Handler>(handler)});
     }
 
+    std::size_t read_now(char* to, std::size_t size, error_code& ec);
+    template <class Handler>
+    void async_wait_readable(Handler&& handler) {
+        async_wait(blocked_by_, std::forward<Handler>(handler));
+    }
+    template <class Handler>
+    void async_wait_writable(Handler&& handler) {
+        async_wait(blocked_by_, std::forward<Handler>(handler));
+    }
+
+    /// What the handshake, which is complete, has shown.
+    TlsFacts facts() const;
+
+    void shutdown();
+    void reset();
     /// Says close_notify, as far as that is possible without waiting.
     void close();
     int release();
@@ -100,7 +115,6 @@ private:
         }
     };
 
-    std::size_t read_now(char* to, std::size_t size, error_code& ec);
     Wants explain(int result, error_code& ec);
     void say_goodbye();
 
@@ -110,6 +124,14 @@ private:
     Wants blocked_by_ = Wants::room;                ///< the last operation that could not go on
     bool broken_ = false;                           ///< nothing more can be said
 };
+
+/// Null for plain text.
+inline std::shared_ptr<const TlsFacts> facts_of(const PlainStream&) {
+    return nullptr;
+}
+inline std::shared_ptr<const TlsFacts> facts_of(const TlsStream& stream) {
+    return std::make_shared<const TlsFacts>(stream.facts());
+}
 
 /// Why a handshake ended, for counting.
 enum class HandshakeResult : std::size_t {

@@ -18,7 +18,7 @@ struct Reply {
 
 class HttpClient {
 public:
-    /// As signalbox::server::bind_http writes addresses. Throws std::system_error.
+    /// As signalbox::server::bind_listener writes addresses. Throws std::system_error.
     explicit HttpClient(const std::string& address, int receive_buffer = 0);
     ~HttpClient();
     HttpClient(HttpClient&& other) noexcept : socket_(other.socket_), received_(std::move(other.received_)) {

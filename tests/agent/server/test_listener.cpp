@@ -7,11 +7,11 @@
 #include <QTest>
 
 #include "agent/server/address.hpp"
-#include "agent/server/worker.hpp"
+#include "agent/server/listener.hpp"
 #include "http_client.hpp"
 
 using namespace signalbox;
-using server::bind_http;
+using server::bind_listener;
 
 class ListenerTest : public QObject {
     Q_OBJECT
@@ -40,7 +40,7 @@ void ListenerTest::binds_and_tells_the_address_data() {
 void ListenerTest::binds_and_tells_the_address() {
     QFETCH(QString, asked);
     QFETCH(QString, begins);
-    const auto listener = bind_http(asked.toStdString(), {}, {}, 0);
+    const auto listener = bind_listener(asked.toStdString(), {}, 0);
     const QString address = QString::fromStdString(listener->address);
     QVERIFY(address.startsWith(begins));
     QVERIFY(address.mid(begins.size()).toInt() > 0);
@@ -49,7 +49,7 @@ void ListenerTest::binds_and_tells_the_address() {
 }
 
 void ListenerTest::accepted_sockets_do_not_delay() {
-    const auto listener = bind_http("127.0.0.1:0", {}, {}, 0);
+    const auto listener = bind_listener("127.0.0.1:0", {}, 0);
     HttpClient client(listener->address);
     const int accepted = ::accept(listener->socket, nullptr, nullptr);
     int no_delay = 0;
@@ -70,13 +70,13 @@ void ListenerTest::refuses_what_is_no_address_data() {
 
 void ListenerTest::refuses_what_is_no_address() {
     QFETCH(QString, address);
-    QVERIFY_EXCEPTION_THROWN(bind_http(address.toStdString(), {}, {}, 0), std::invalid_argument);
+    QVERIFY_EXCEPTION_THROWN(bind_listener(address.toStdString(), {}, 0), std::invalid_argument);
 }
 
 void ListenerTest::names_the_address_that_cannot_be_bound() {
-    const auto listener = bind_http("127.0.0.1:0", {}, {}, 0);
+    const auto listener = bind_listener("127.0.0.1:0", {}, 0);
     try {
-        bind_http(listener->address, {}, {}, 1);
+        bind_listener(listener->address, {}, 1);
         QFAIL("bound twice");
     } catch (const std::system_error& error) {
         QVERIFY(std::string(error.what()).starts_with(listener->address + ": "));
@@ -87,9 +87,9 @@ void ListenerTest::names_the_address_that_cannot_be_bound() {
 void ListenerTest::takes_over_an_abandoned_unix_socket_but_not_one_in_use() {
     const QTemporaryDir directory;
     const std::string path = "unix:" + directory.filePath("a.sock").toStdString();
-    bind_http(path, {}, {}, 0);  // closed at once; the file stays
-    const auto listener = bind_http(path, {}, {}, 0);
-    QVERIFY_EXCEPTION_THROWN(bind_http(path, {}, {}, 0), std::system_error);
+    bind_listener(path, {}, 0);  // closed at once; the file stays
+    const auto listener = bind_listener(path, {}, 0);
+    QVERIFY_EXCEPTION_THROWN(bind_listener(path, {}, 0), std::system_error);
     HttpClient client(path);
 }
 

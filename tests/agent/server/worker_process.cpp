@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/wait.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +12,8 @@
 #include <stdexcept>
 #include <thread>
 
+#include "agent/server/http_service.hpp"
+#include "agent/server/stream_service.hpp"
 #include "agent/server/transport/transport.hpp"
 #include "agent/telemetry/collector.hpp"
 #include "agent/telemetry/seat.hpp"
@@ -22,8 +25,20 @@ using namespace std::chrono_literals;
 
 WorkerProcesses::WorkerProcesses(Router router, ListenerOptions options, const std::string& address,
                                  std::chrono::milliseconds drain_deadline)
+    : WorkerProcesses(options, address, drain_deadline) {
+    listener_->protocol = server::make_http(telemetry_, std::move(router), options);
+}
+
+WorkerProcesses::WorkerProcesses(StreamHandler handler, ListenerOptions options, const std::string& address,
+                                 std::chrono::milliseconds drain_deadline)
+    : WorkerProcesses(options, address, drain_deadline) {
+    listener_->protocol = server::make_stream_protocol(telemetry_, std::move(handler), options);
+}
+
+WorkerProcesses::WorkerProcesses(const ListenerOptions& options, const std::string& address,
+                                 std::chrono::milliseconds drain_deadline)
     : telemetry_(TelemetryOptions{.group = "test", .max_workers = 2, .instruments = 64}),
-      listener_(server::bind_http(address, std::move(router), options, 0)) {
+      listener_(server::bind_listener(address, options, 0)) {
     listener_->transport = server::make_transport(options, telemetry_);
     config_.listeners = {listener_};
     config_.metrics = server::make_server_metrics(telemetry_);
@@ -39,7 +54,7 @@ WorkerProcesses::~WorkerProcesses() {
     if (listener_->is_unix) ::unlink(listener_->address.substr(5).c_str());
 }
 
-void WorkerProcesses::start(unsigned index) {
+void WorkerProcesses::start_unready(unsigned index) {
     telemetry::Seat& place = *telemetry_.segment().seat(index);
     place.phase.store(static_cast<std::uint32_t>(telemetry::Phase::starting));
     place.generation.store(++generations_);
@@ -48,10 +63,19 @@ void WorkerProcesses::start(unsigned index) {
     if (pid == 0) {
         telemetry_.attach(index);
         telemetry::SeatWriter writer(telemetry_.segment(), index);
-        ::_exit(server::run_worker(writer, config_));
+        int status = EX_SOFTWARE;
+        try {
+            status = server::run_worker(writer, config_);
+        } catch (const std::exception&) {
+        }
+        ::_exit(status);
     }
     place.pid.store(static_cast<std::uint32_t>(pid));
     running_[index] = pid;
+}
+
+void WorkerProcesses::start(unsigned index) {
+    start_unready(index);
     for (int i = 0; i < 3000 && !is_ready(index); ++i)
         std::this_thread::sleep_for(10ms);
     if (!is_ready(index)) throw std::runtime_error("the worker does not become ready");

@@ -10,12 +10,16 @@
 #include <vector>
 
 #include "agent/server/worker.hpp"
+#include "agent/telemetry/segment.hpp"
 #include "common/sketch/exponential_histogram.hpp"
 #include "tests/support/certificates.hpp"
 
 class WorkerProcesses {
 public:
     explicit WorkerProcesses(signalbox::Router router, signalbox::ListenerOptions options = {},
+                             const std::string& address = "127.0.0.1:0",
+                             std::chrono::milliseconds drain_deadline = std::chrono::seconds(10));
+    explicit WorkerProcesses(signalbox::StreamHandler handler, signalbox::ListenerOptions options = {},
                              const std::string& address = "127.0.0.1:0",
                              std::chrono::milliseconds drain_deadline = std::chrono::seconds(10));
     /// Kills what still runs.
@@ -25,12 +29,18 @@ public:
     signalbox::Telemetry& telemetry() { return telemetry_; }
     int listening_socket() const { return listener_->socket; }
 
+    /// Before a worker is started.
+    void add(signalbox::server::CustomServerConfig custom) { config_.custom.push_back(std::move(custom)); }
+
     /// Forks a worker into `seat` (0 … 3) and waits until it is ready.
     void start(unsigned seat = 0);
+    void start_unready(unsigned seat = 0);
+    /// What the arbiter does to take a drain back.
+    void resume(unsigned seat = 0) { telemetry_.segment().seat(seat)->resumptions.fetch_add(1); }
     void signal(unsigned seat, int number);
     /// SIGSTOP; every thread of it stands still when this returns.
     void pause(unsigned seat);
-    /// The exit status; -1 if it was killed or does not end within 30 seconds.
+    /// The exit status, EX_SOFTWARE after an exception; -1 if it was killed or does not end within 30 seconds.
     int wait(unsigned seat);
     int stop(unsigned seat);
 
@@ -48,11 +58,13 @@ public:
     void rotate_ticket_keys();
 
 private:
+    WorkerProcesses(const signalbox::ListenerOptions& options, const std::string& address,
+                    std::chrono::milliseconds drain_deadline);
     template <class Visit>
     void for_each_sample(std::string_view name, const signalbox::Labels& labels, Visit visit);
 
     signalbox::Telemetry telemetry_;
-    std::shared_ptr<signalbox::server::HttpListener> listener_;
+    std::shared_ptr<signalbox::server::Listener> listener_;
     signalbox::server::WorkerConfig config_;
     std::map<unsigned, pid_t> running_;
     std::uint64_t generations_ = 0;  ///< no two workers have the same
