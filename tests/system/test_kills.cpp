@@ -16,6 +16,7 @@ class TestKills : public QObject {
 private slots:
     void killing_a_worker_every_100_ms_loses_no_count_and_leaks_nothing();
     void a_crash_is_reported_with_its_signal();
+    void when_the_arbiter_is_killed_nobody_stays();
     void the_black_box_of_a_group_killed_whole_can_be_read();
 };
 
@@ -84,6 +85,14 @@ void TestKills::a_crash_is_reported_with_its_signal() {
     QTRY_VERIFY(!died().isEmpty());
     QVERIFY2(died().contains("SIGSEGV"), qPrintable(died()));
     QTRY_VERIFY(group.all_ready(2));
+}
+
+void TestKills::when_the_arbiter_is_killed_nobody_stays() {
+    RunningGroup group(3, {"--quiet"});
+    QVERIFY2(group.failure().isEmpty(), qPrintable(group.failure()));
+    QCOMPARE(group.processes(), 5);
+    ::kill(group.arbiter(), SIGKILL);
+    QTRY_COMPARE(group.processes(), 0);
 }
 
 void TestKills::the_black_box_of_a_group_killed_whole_can_be_read() {
