@@ -314,7 +314,10 @@ supervisor::ArbiterConfig Group::Impl::arbiter_config() {
                      .loops = settings.loops,
                      .drain_deadline = settings.drain_deadline,
                      .start_deadline = settings.start_deadline,
-                     .fork_worker = {}};
+                     .fork_worker = {},
+                     .ended = [this](unsigned seat) {
+                         server::count_lost_connections(*metrics, telemetry.segment(), seat);
+                     }};
     config.worker = [this](telemetry::SeatWriter& seat, std::function<void()> notify) {
         return serve(seat, std::move(notify));
     };

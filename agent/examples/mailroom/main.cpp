@@ -21,6 +21,8 @@ int serve(const mailroom::Options& options) {
     router.get("/hello", [](const signalbox::Request&) { return signalbox::Response::text("Hello!\n"); });
     mailroom::add_letters(router, group.telemetry());
     if (options.allow_misbehaviour) mailroom::add_misbehaviour(router);
+    if (!options.crash_at_start_if.empty())
+        group.after_fork([file = options.crash_at_start_if](unsigned) { mailroom::crash_if(file); });
     if (!options.log_path.empty())
         group.log_to([path = options.log_path](unsigned) {
             std::vector<std::unique_ptr<signalbox::LogSink>> sinks;

@@ -151,8 +151,11 @@ void add_server_options(CLI::App& app, Options& options) {
         ->type_name("PATH");
     app.add_flag("--quiet", options.group.quiet, "Nothing on stderr but errors");
     app.add_flag("--allow-misbehaviour", options.allow_misbehaviour,
-                 "Serve POST /misbehave/{leak,spin,block,sleep,crash,exit}, for demonstrations and\n"
-                 "tests. Whoever reaches the server can then take its workers down");
+                 "Serve POST /misbehave/{leak,leak-files,spin,block,sleep,deadlock,crash,exit}, for\n"
+                 "demonstrations and tests. Whoever reaches the server can then take its workers down");
+    app.add_option("--crash-at-start-if", options.crash_at_start_if,
+                   "A worker crashes when it starts while this file is there, as on a bad configuration")
+        ->type_name("PATH");
     add_parsed(app, "--slow-start", options.slow_start, parse_duration,
                "What each worker needs to become ready, likewise")
         ->type_name("TIME");

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <QElapsedTimer>
-#include <QProcess>
 #include <QThread>
 #include <stdexcept>
 
@@ -73,12 +72,4 @@ int AgentChild::wait() {
         QThread::msleep(5);
     }
     return -1;
-}
-
-Output run(const QString& program, const QStringList& arguments) {
-    QProcess process;
-    process.setProcessChannelMode(QProcess::MergedChannels);
-    process.start(program, arguments);
-    if (!process.waitForFinished(30'000)) return {};
-    return {process.exitCode(), process.readAll().toStdString()};
 }
