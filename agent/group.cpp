@@ -8,6 +8,8 @@
 #include <stdexcept>
 
 #include "agent/black_box.hpp"
+#include "agent/configuration/checks.hpp"
+#include "agent/group_reload.hpp"
 #include "agent/group_settings.hpp"
 #include "agent/server/address.hpp"
 #include "agent/server/transport/transport.hpp"
@@ -24,18 +26,8 @@ namespace signalbox {
 namespace {
 
 void check(const GroupOptions& options) {
-    if (options.workers < 1 || options.workers > options.max_workers)
-        throw std::invalid_argument(fmt::format("workers: {} is not between 1 and max_workers ({})",
-                                                options.workers, options.max_workers));
-    if (options.max_workers > telemetry::kMaxSlots)
-        throw std::invalid_argument(
-            fmt::format("max_workers: {} is more than {}", options.max_workers, telemetry::kMaxSlots));
-    if (options.anonymous_segment && !options.segment_path.empty())
-        throw std::invalid_argument(
-            "segment_path and anonymous_segment exclude each other: give one of them");
-    if (!options.agent_tls.address.empty() && options.agent_socket.empty())
-        throw std::invalid_argument(
-            "agent_tls needs agent_socket as well: the unix socket is how the host itself looks in");
+    for (const configuration::Problem& problem : configuration::problems_of(options))
+        throw std::invalid_argument(problem.setting + ": " + problem.text);
 }
 
 /// Of an address as bound: "127.0.0.1:8080", "[::1]:8080".
@@ -54,22 +46,33 @@ std::string address_of(int listener) {
     return server::format_address(address);
 }
 
+/// Room for every setting of every listener, beside the environment and those of the server.
+constexpr unsigned kSettings = 1024;
+
 }  // namespace
 
 struct Group::Impl {
     explicit Impl(GroupOptions given)
         : options(std::move(given)),
           box(options),
-          telemetry({.group = options.name, .max_workers = options.max_workers, .path = box.path()}),
+          telemetry({.group = options.name,
+                     .max_workers = options.max_workers,
+                     .settings = kSettings,
+                     .path = box.path()}),
           settings(telemetry, options),
           metrics(server::make_server_metrics(telemetry)) {
         box.hold(telemetry.segment().descriptor());
         tell_where_the_segment_is();
         settings.context.setting("segment_path", box.path(),
-                                 options.segment_path.empty() ? "default" : options.origin);
+                                 options.segment_path.empty() ? "default" : origin_of("segment_path"));
         settings.context.describe_process();
     }
 
+    /// As the Context shows it.
+    std::string origin_of(std::string_view setting) const {
+        const auto* row = configuration::find(configuration::group_settings(), setting);
+        return shown_origin(configuration::origin_of(settings.composed(), *row));
+    }
     void tell_where_the_segment_is();
     void publish(const server::HttpListener& listener);
     int serve(telemetry::SeatWriter& seat, std::function<void()> notify);
@@ -85,6 +88,7 @@ struct Group::Impl {
     std::function<std::vector<std::unique_ptr<LogSink>>(unsigned)> log_sinks;
     LogWriterOptions log_options;
     service::ServiceConfig service;
+    std::optional<GroupReload> reload;
 };
 
 Group::Group(GroupOptions options) {
@@ -179,6 +183,10 @@ supervisor::ArbiterConfig Group::Impl::arbiter_config() {
         return serve(seat, std::move(notify));
     };
     config.quiet = options.quiet;
+    if (options.configuration && !options.configuration->path().empty()) {
+        reload.emplace(telemetry, settings, options, listeners);
+        config.reload = [this] { return reload->read_again(); };
+    }
     for (const auto& listener : listeners)
         config.close_in_agent.push_back(listener->socket);
     if (options.agent_socket.empty()) return config;
@@ -191,7 +199,8 @@ supervisor::ArbiterConfig Group::Impl::arbiter_config() {
         service.tls = options.agent_tls;
         service.tls_listener = service::bind_agent_port(options.agent_tls.address);
         config.close_in_workers.push_back(service.tls_listener);
-        settings.context.setting("agent_tls_address", address_of(service.tls_listener), options.origin);
+        settings.context.setting("agent_tls_address", address_of(service.tls_listener),
+                                 origin_of("agent_tls.address"));
     }
     config.agent = [this](int command_socket) {
         service.commands = command_socket;

@@ -2,108 +2,123 @@
 
 #include <fmt/format.h>
 
+#include <stdexcept>
+
+#include "agent/configuration/source.hpp"
+#include "agent/telemetry/layout.hpp"
+
 namespace signalbox {
 namespace {
 
+using configuration::Composed;
+using configuration::ComposedListener;
+using configuration::context_name;
+using configuration::group_settings;
+using configuration::Kind;
+using configuration::listener_settings;
+using configuration::Takes;
 using std::chrono::milliseconds;
-constexpr std::chrono::hours kDay{24};
+
+Composed composed_from(const GroupOptions& given) {
+    if (given.configuration) return given.configuration->first();
+    Composed composed;
+    composed.group = given;
+    return composed;
+}
+
+template <class Options>
+const configuration::Setting<Options>& row_of(const std::vector<configuration::Setting<Options>>& table,
+                                              std::string_view name) {
+    const auto* row = configuration::find(table, name);
+    if (!row) throw std::logic_error(fmt::format("the table of settings has no '{}'", name));
+    return *row;
+}
+
+template <class T>
+Tunable<T> make_tunable(Context context, const std::string& name, const configuration::Row& row,
+                        const configuration::Value& value, const std::string& origin) {
+    using Coding = detail::TunableCoding<T>;
+    return {context,
+            name,
+            Coding::decode(std::get<std::uint64_t>(value)),
+            {.min = Coding::decode(row.min),
+             .max = Coding::decode(row.max),
+             .unit = row.unit,
+             .help = row.help,
+             .origin = shown_origin(origin)}};
+}
 
 }  // namespace
 
-template <class T>
-void GroupSettings::tell(const std::string& name, const T& value, const T& otherwise) {
-    context.setting(name, fmt::format("{}", value), origin_of(value, otherwise));
+std::string listener_setting_name(unsigned listener, const std::string& name) {
+    return fmt::format("listener_{}_{}", listener, context_name(name));
 }
 
-GroupSettings::GroupSettings(Telemetry& telemetry, const GroupOptions& given, const GroupOptions& usual)
-    : context(telemetry),
-      origin(given.origin),
-      drain_deadline(context, "drain_deadline", given.drain_deadline,
-                     {.max = kDay,
-                      .help = "What a stopping worker still has open after this is closed",
-                      .origin = origin_of(given.drain_deadline, usual.drain_deadline)}),
-      start_deadline(context, "start_deadline", given.start_deadline,
-                     {.min = milliseconds(10),
-                      .max = kDay,
-                      .help = "A worker that is not ready by then is replaced",
-                      .origin = origin_of(given.start_deadline, usual.start_deadline)}),
-      limits{
-          .memory = {context,
-                     "worker_memory_limit",
-                     given.worker_memory_limit,
-                     {.max = Bytes{std::uint64_t{1} << 50},
-                      .help = "A worker whose resident memory is above this is cycled; 0: no limit",
-                      .origin = origin_of(given.worker_memory_limit, usual.worker_memory_limit)}},
-          .open_files = {context,
-                         "worker_open_files_limit",
-                         given.worker_open_files_limit,
-                         {.min = 0,
-                          .unit = "files",
-                          .help = "A worker with more descriptors than this is cycled; 0: no limit",
-                          .origin = origin_of(given.worker_open_files_limit, usual.worker_open_files_limit)}},
-          .requests =
-              {context,
-               "worker_request_limit",
-               given.worker_request_limit,
-               {.min = 0,
-                .max = std::int64_t{1} << 50,
-                .unit = "requests",
-                .help = "A worker that has answered so many, or up to a tenth more, is cycled; 0: no limit",
-                .origin = origin_of(given.worker_request_limit, usual.worker_request_limit)}},
-          .age = {context,
-                  "worker_age_limit",
-                  given.worker_age_limit,
-                  {.min = std::chrono::seconds(0),
-                   .max = 366 * kDay,
-                   .help = "A worker that is so old, or up to a tenth older, is cycled; 0: no limit",
-                   .origin = origin_of(given.worker_age_limit, usual.worker_age_limit)}},
-          .lag = {context,
-                  "worker_lag_limit",
-                  given.worker_lag_limit,
-                  {.max = kDay,
-                   .help = "A worker whose event loop is later than this ten times in a minute is "
-                           "cycled; 0: no limit",
-                   .origin = origin_of(given.worker_lag_limit, usual.worker_lag_limit)}}},
-      loops{.spin = {context,
-                     "spin_threshold",
-                     given.spin_threshold,
-                     {.max = kDay,
-                      .help = "An event loop that is so late is reported with its stack; 0: never",
-                      .origin = origin_of(given.spin_threshold, usual.spin_threshold)}},
-            .wedge = {context,
-                      "wedge_timeout",
-                      given.wedge_timeout,
-                      {.max = kDay,
-                       .help = "A worker whose event loop is so late is replaced; 0: never",
-                       .origin = origin_of(given.wedge_timeout, usual.wedge_timeout)}}} {
-    tell("workers", given.workers, usual.workers);
-    tell("max_workers", given.max_workers, usual.max_workers);
-    tell("agent_socket", given.agent_socket, usual.agent_socket);
+std::string shown_origin(const std::string& origin) {
+    constexpr std::size_t kMost = telemetry::kSettingOriginBytes;
+    return origin.size() <= kMost ? origin : "..." + origin.substr(origin.size() - (kMost - 3));
+}
+
+template <class T>
+Tunable<T> GroupSettings::tunable(std::string_view name) {
+    const auto& row = row_of(group_settings(), name);
+    return make_tunable<T>(context, context_name(row.name), row, *row.get(composed_.group),
+                           origin_of(composed_, row));
+}
+
+GroupSettings::GroupSettings(Telemetry& telemetry, const GroupOptions& given)
+    : composed_(composed_from(given)),
+      context(telemetry),
+      drain_deadline(tunable<milliseconds>("drain_deadline")),
+      start_deadline(tunable<milliseconds>("start_deadline")),
+      limits{.memory = tunable<Bytes>("worker_memory_limit"),
+             .open_files = tunable<std::int64_t>("worker_open_files_limit"),
+             .requests = tunable<std::int64_t>("worker_request_limit"),
+             .age = tunable<std::chrono::seconds>("worker_age_limit"),
+             .lag = tunable<milliseconds>("worker_lag_limit")},
+      loops{.spin = tunable<milliseconds>("spin_threshold"), .wedge = tunable<milliseconds>("wedge_timeout")} {
+    for (const auto& row : group_settings()) {
+        const bool is_tunable = row.takes == Takes::at_once && row.name != "workers";
+        const bool unused = row.name.starts_with("agent_tls.") && given.agent_tls.address.empty();
+        if (!is_tunable && !unused)
+            context.setting(context_name(row.name), format(row, *row.get(composed_.group)),
+                            shown_origin(origin_of(composed_, row)));
+    }
+    if (!given.configuration) return;
+    for (const auto& own : given.configuration->code().own) {
+        const auto found = composed_.chosen.find(own.row.name);
+        const bool chosen = found != composed_.chosen.end();
+        context.setting(context_name(own.row.name), format(own.row, chosen ? found->second.value : own.code),
+                        chosen ? shown_origin(found->second.origin) : "code");
+    }
+}
+
+ComposedListener GroupSettings::composed_of(const std::string& address,
+                                            const ListenerOptions& options) const {
+    const ComposedListener* known = options.name.empty() ? nullptr : composed_.find(options.name);
+    return {{.name = options.name, .address = address, .options = options},
+            known ? known->chosen : configuration::Chosen{}};
 }
 
 void GroupSettings::tell(const server::HttpListener& listener) {
-    const ListenerOptions& options = listener.options;
-    const std::string prefix = fmt::format("listener_{}_", listener.index);
-    context.setting(prefix + "address", listener.address, origin);
-    tell(prefix + "backlog", options.backlog, ListenerOptions{}.backlog);
-    tell(prefix + "queue_capacity", options.queue_capacity, ListenerOptions{}.queue_capacity);
-    if (options.tls) {
-        context.setting(prefix + "tls_certificate", options.tls->certificate, origin);
-        context.setting(prefix + "tls_key", options.tls->key, origin);
+    const ComposedListener composed = composed_of(listener.address, listener.options);
+    const std::string& in_code = composed_.group.origin;
+    if (!listener.options.name.empty())
+        context.setting(listener_setting_name(listener.index, "name"), listener.options.name, in_code);
+    for (const auto& row : listener_settings()) {
+        const auto value = row.get(composed.listener);
+        if (!value || row.kind == Kind::section || row.takes == Takes::at_once) continue;
+        context.setting(listener_setting_name(listener.index, row.name), format(row, *value),
+                        shown_origin(origin_of(composed, row, in_code)));
     }
-    if (options.proxy)
-        context.setting(prefix + "trusted_proxies",
-                        fmt::format("{}", fmt::join(options.proxy->trusted, ", ")), origin);
 }
 
 Tunable<milliseconds> GroupSettings::queue_deadline(unsigned listener, const ListenerOptions& options) {
-    return {context,
-            fmt::format("listener_{}_queue_deadline", listener),
-            options.queue_deadline,
-            {.min = milliseconds(1),
-             .max = kDay,
-             .help = "An accepted connection that waited longer for the event loop is shed",
-             .origin = origin_of(options.queue_deadline, ListenerOptions{}.queue_deadline)}};
+    const auto& row = row_of(listener_settings(), "queue_deadline");
+    const ComposedListener composed = composed_of({}, options);
+    return make_tunable<milliseconds>(context, listener_setting_name(listener, row.name), row,
+                                      *row.get(composed.listener),
+                                      origin_of(composed, row, composed_.group.origin));
 }
 
 }  // namespace signalbox

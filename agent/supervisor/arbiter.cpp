@@ -186,11 +186,28 @@ void Arbiter::handle_signals() {
 }
 
 void Arbiter::begin_reload() {
-    const Roster::Verdict verdict = roster_.cycle_all("SIGHUP");
-    journal_.say(Severity::info, "cycle_requested", "SIGHUP: " + verdict.text);
-    if (verdict.refusal != Roster::Refusal::none) return;
+    const Roster::Verdict verdict = reload("SIGHUP");
+    const bool accepted = verdict.refusal == Roster::Refusal::none;
+    journal_.say(accepted ? Severity::info : Severity::warning,
+                 accepted ? "cycle_requested" : "command_refused", "SIGHUP: " + verdict.text);
+}
+
+Roster::Verdict Arbiter::reload(const std::string& reason) {
+    if (stopping_) return {Roster::Refusal::refused, "The group is stopping."};
+    // The manager waits for READY=1, also if the configuration is refused.
     manager_.tell(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", telemetry::monotonic_ns() / 1000));
     ready_told_ = false;
+    Reloaded reloaded;
+    if (config_.reload) reloaded = config_.reload();
+    if (!reloaded.refusal.empty()) return {Roster::Refusal::refused, reloaded.refusal};
+    if (reloaded.workers && *reloaded.workers != roster_.target()) {
+        const Roster::Verdict verdict = scale(reason, *reloaded.workers, reloaded.workers_origin);
+        if (verdict.refusal != Roster::Refusal::none)
+            journal_.say(Severity::warning, "command_refused", fmt::format("{} ({})", verdict.text, reason));
+    }
+    Roster::Verdict verdict = roster_.cycle_all(reason);
+    if (!reloaded.text.empty()) verdict.text = reloaded.text + " " + verdict.text;
+    return verdict;
 }
 
 void Arbiter::tell_manager(std::uint64_t now) {
@@ -209,8 +226,8 @@ void Arbiter::tell_manager(std::uint64_t now) {
 
 Roster::Verdict Arbiter::scale(const std::string& reason, unsigned workers, const std::string& origin) {
     Roster::Verdict verdict = roster_.scale(workers, reason);
-    if (verdict.refusal == Roster::Refusal::none)
-        telemetry::note_setting(segment_, "workers", std::to_string(roster_.target()), origin);
+    if (verdict.refusal != Roster::Refusal::none) return verdict;
+    telemetry::note_setting(segment_, "workers", std::to_string(roster_.target()), origin);
     return verdict;
 }
 
@@ -273,6 +290,9 @@ Answer Arbiter::execute(const Command& command) {
             break;
         case Operation::cycle_group:
             verdict = roster_.cycle_all(reason);
+            break;
+        case Operation::reload:
+            verdict = reload(reason);
             break;
         case Operation::scale:
             verdict = scale(reason, command.workers, origin_of(command));

@@ -6,6 +6,8 @@
 #pragma once
 
 #include <functional>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "agent/supervisor/agent_keeper.hpp"
@@ -13,6 +15,14 @@
 #include "agent/supervisor/service_manager.hpp"
 
 namespace signalbox::supervisor {
+
+/// What reading the configuration again has come to.
+struct Reloaded {
+    std::string refusal{};              ///< why all stays as it was; "": it has been taken
+    std::string text{};                 ///< one sentence
+    std::optional<unsigned> workers{};  ///< how many there have to be now
+    std::string workers_origin{};
+};
 
 struct ArbiterConfig {
     RosterConfig roster{};  ///< `fork_worker` is the arbiter's to set
@@ -22,6 +32,8 @@ struct ArbiterConfig {
     std::function<int(int command_socket)> agent{};
     std::vector<int> close_in_workers{};  ///< descriptors that only the agent needs
     std::vector<int> close_in_agent{};    ///< descriptors that only the workers need
+    /// Reads the configuration again. Empty: there is none.
+    std::function<Reloaded()> reload{};
     bool quiet = false;
 };
 
@@ -50,6 +62,7 @@ private:
     void scale_by_signal(const std::string& signal, unsigned workers);
     void begin_stop(bool at_once);
     void begin_reload();
+    Roster::Verdict reload(const std::string& reason);
     void tell_manager(std::uint64_t now);
 
     Telemetry& telemetry_;

@@ -19,6 +19,7 @@ enum class Operation : std::uint32_t {
     scale = 3,        ///< workers
     set = 4,          ///< setting, setting_type, value
     keep_worker = 5,  ///< slot, generation: takes a cycle back
+    reload = 6,       ///< reads the configuration again, then cycles all
 };
 
 struct Command {

@@ -81,6 +81,8 @@ void add_commands(CLI::App& app, Arguments& arguments) {
         ->required()
         ->check(CLI::PositiveNumber);
 
+    app.add_subcommand("reload", "Read the configuration file again, then replace all workers");
+
     CLI::App* settings =
         app.add_subcommand("settings", "Facts, settings and tunables, and where they come from");
     settings->add_flag("--all", arguments.all, "The environment too");
@@ -103,6 +105,7 @@ void run(const CLI::App& app, const Arguments& arguments) {
     if (app.got_subcommand("connections"))
         return ctl::show_connections(agent, arguments.slot, arguments.json);
     if (app.got_subcommand("scale")) return ctl::scale_group(agent, arguments.workers, arguments.json);
+    if (app.got_subcommand("reload")) return ctl::reload_configuration(agent, arguments.json);
     if (app.got_subcommand("keep")) return ctl::keep(agent, *arguments.slot, arguments.json);
     if (app.got_subcommand("settings")) return ctl::show_settings(agent, arguments.all, arguments.json);
     if (app.got_subcommand("set"))

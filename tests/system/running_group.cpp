@@ -40,10 +40,10 @@ RunningGroup::RunningGroup(int workers, const QStringList& more_options) {
     socket_ = directory_.filePath("agent.sock");
     process_.setStandardErrorFile(directory_.filePath("log"));
     process_.setChildProcessModifier([] { ::setpgid(0, 0); });  // what kill_whole() kills
-    process_.start(program("mailroom"),
-                   QStringList{"--listen", "127.0.0.1:0", "--workers", QString::number(workers), "--agent",
-                               socket_, "--segment", segment(), "--allow-misbehaviour"} +
-                       more_options);
+    QStringList options = {"--listen",  "127.0.0.1:0", "--agent", socket_,
+                           "--segment", segment(),     "--allow-misbehaviour"};
+    if (!more_options.contains("--config")) options += {"--workers", QString::number(workers)};
+    process_.start(program("mailroom"), options + more_options);
     QByteArray said;
     const bool listening = wait_for([&] {
         process_.waitForReadyRead(20);

@@ -19,7 +19,8 @@ QString program(const QString& name);
 
 class RunningGroup {
 public:
-    /// Starts it and waits until all workers are ready; `failure()` says why not.
+    /// Starts it and waits until all workers are ready; `failure()` says why not. With a --config among the options, it
+    /// is the file that says how many workers.
     explicit RunningGroup(int workers, const QStringList& more_options = {});
     /// Ends it with SIGTERM, or harder.
     ~RunningGroup();

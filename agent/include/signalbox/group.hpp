@@ -16,7 +16,8 @@
 //
 //     TERM, INT      drain and stop; sent again: stop at once
 //     QUIT           stop at once
-//     HUP            cycle all workers, a few at a time
+//     HUP            read the configuration file again, if there is one (configuration.hpp); then, unless it is
+//                    refused, cycle all workers, a few at a time
 //     USR1           the workers reopen their log files (Group::log_to)
 //     TTIN, TTOU     one worker more, one worker less; between 1 and max_workers
 //
@@ -43,6 +44,9 @@
 #include "signalbox/transport.hpp"
 
 namespace signalbox {
+namespace configuration {
+class Source;
+}
 
 /// Limits of one HTTP listener. A request beyond a size is refused (431, 413), one beyond a deadline with
 /// 408.
@@ -65,6 +69,7 @@ struct ListenerOptions {
     std::optional<TlsOptions> tls{};                  ///< none: plain text
     std::optional<ProxyOptions> proxy{};              ///< none: the peer is who has connected
     std::optional<CompressionOptions> compression{};  ///< nothing is compressed without it
+    std::string name{};  ///< by which a configuration knows it: "web"; "": by its number
 };
 
 /// TLS 1.3 with client certificates for the agent's TCP port. PEM files.
@@ -79,7 +84,8 @@ struct AgentTls {
 struct GroupOptions {
     std::string name{};
     unsigned workers = 2;
-    unsigned max_workers = 64;                         ///< the most that scaling may reach
+    unsigned max_workers = 64;     ///< the most that scaling may reach
+    std::int64_t min_workers = 1;  ///< the fewest that autoscaling goes down to; a tunable
     std::chrono::milliseconds drain_deadline{10'000};  ///< what is open after that is closed
     std::chrono::milliseconds start_deadline{30'000};  ///< a worker not ready by then is replaced
 
@@ -91,6 +97,20 @@ struct GroupOptions {
         0;  ///< answered; each worker has up to a tenth more, so that not all go at once
     std::chrono::seconds worker_age_limit{0};       ///< likewise
     std::chrono::milliseconds worker_lag_limit{0};  ///< event loop later than this ten times within a minute
+
+    /// Resident memory of all workers together, what they share counted once. Near it (nine tenths) the group does not
+    /// grow; above it the largest worker is cycled, one at a time. A tunable; 0: no limit.
+    Bytes total_memory_limit{0};
+
+    // The number of workers follows the load, between min_workers and max_workers: up quickly when connections wait
+    // too long for a worker or the workers use more than four fifths of their processors, down slowly and one by one
+    // when they would have enough to spare without it. Each step is the event `group_scaled` with its reason. All are
+    // tunables.
+    bool autoscale = false;
+    std::chrono::milliseconds autoscale_queue_target{50};  ///< a connection that waits longer waits too long
+    std::chrono::milliseconds autoscale_up_after{1'000};   ///< too much load for this long: more workers
+    std::chrono::milliseconds autoscale_down_after{180'000};  ///< little load for this long: one less
+    std::chrono::milliseconds autoscale_hold{600'000};  ///< nothing of that so long after somebody has scaled
 
     /// An event loop that is late by this much is reported, with the stack that it is stuck in; at most 5 a minute. A
     /// tunable; 0: never.
@@ -114,6 +134,8 @@ struct GroupOptions {
     std::string user_group{};     ///< "": the user's own
     bool pin_workers = false;     ///< worker n runs on the n-th of the allowed processors, cyclically
     std::string origin = "code";  ///< where what differs from the defaults was chosen: "command line"
+    /// Of a group that is set up by a Configuration: knows where each setting was chosen, and reads the file again.
+    std::shared_ptr<const configuration::Source> configuration{};
 };
 
 class Group {

@@ -1,0 +1,19 @@
+// What single values cannot show: settings that do not go together. Looks at nothing outside.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "signalbox/configuration.hpp"
+
+namespace signalbox::configuration {
+
+struct Problem {
+    std::string setting;  ///< "max_workers"
+    std::string text;     ///< "1500 is more than 1000"
+};
+
+std::vector<Problem> problems_of(const GroupOptions& options);
+std::vector<Problem> problems_of(const ConfiguredListener& listener);
+
+}  // namespace signalbox::configuration
