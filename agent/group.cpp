@@ -179,6 +179,7 @@ supervisor::ArbiterConfig Group::Impl::arbiter_config() {
                      .drain_deadline = settings.drain_deadline,
                      .start_deadline = settings.start_deadline,
                      .fork_worker = {}};
+    config.scaling = settings.scaling;
     config.worker = [this](telemetry::SeatWriter& seat, std::function<void()> notify) {
         return serve(seat, std::move(notify));
     };

@@ -76,7 +76,14 @@ GroupSettings::GroupSettings(Telemetry& telemetry, const GroupOptions& given)
              .requests = tunable<std::int64_t>("worker_request_limit"),
              .age = tunable<std::chrono::seconds>("worker_age_limit"),
              .lag = tunable<milliseconds>("worker_lag_limit")},
-      loops{.spin = tunable<milliseconds>("spin_threshold"), .wedge = tunable<milliseconds>("wedge_timeout")} {
+      loops{.spin = tunable<milliseconds>("spin_threshold"), .wedge = tunable<milliseconds>("wedge_timeout")},
+      scaling{.on = tunable<bool>("autoscale"),
+              .min = tunable<std::int64_t>("min_workers"),
+              .queue_target = tunable<milliseconds>("autoscale_queue_target"),
+              .up_after = tunable<milliseconds>("autoscale_up_after"),
+              .down_after = tunable<milliseconds>("autoscale_down_after"),
+              .hold = tunable<milliseconds>("autoscale_hold"),
+              .memory_limit = tunable<Bytes>("total_memory_limit")} {
     for (const auto& row : group_settings()) {
         const bool is_tunable = row.takes == Takes::at_once && row.name != "workers";
         const bool unused = row.name.starts_with("agent_tls.") && given.agent_tls.address.empty();

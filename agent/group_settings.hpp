@@ -10,6 +10,7 @@
 #include "agent/server/worker.hpp"
 #include "agent/supervisor/limits.hpp"
 #include "agent/supervisor/loop_watch.hpp"
+#include "agent/supervisor/scaling.hpp"
 #include "signalbox/context.hpp"
 #include "signalbox/group.hpp"
 
@@ -41,6 +42,7 @@ public:
     Tunable<std::chrono::milliseconds> start_deadline;
     supervisor::Limits limits;
     supervisor::LoopThresholds loops;
+    supervisor::ScalingConfig scaling;
 };
 
 /// "listener_0_limits_header"

@@ -54,6 +54,7 @@ Arbiter::Arbiter(Telemetry& telemetry, ArbiterConfig config)
                   roster.fork_worker = [this](unsigned seat) { return fork_worker(seat); };
                   return roster;
               }()),
+      scaling_(segment_, journal_, roster_, config_.roster.max_workers, config_.scaling),
       agent_(segment_, journal_,
              config_.agent ? [this](int command_socket) { return fork_agent(command_socket); }
                            : std::function<pid_t(int)>()) {}
@@ -119,6 +120,7 @@ int Arbiter::run() {
         if (now_ >= next_sample_ns_) {
             roster_.sample(now_);
             next_sample_ns_ = now_ + kSamplePeriod;
+            if (!stopping_) scaling_.look(now_);
         }
         roster_.maintain(now_);
         agent_.maintain(now_);
@@ -228,6 +230,7 @@ Roster::Verdict Arbiter::scale(const std::string& reason, unsigned workers, cons
     Roster::Verdict verdict = roster_.scale(workers, reason);
     if (verdict.refusal != Roster::Refusal::none) return verdict;
     telemetry::note_setting(segment_, "workers", std::to_string(roster_.target()), origin);
+    scaling_.somebody_scaled(now_);
     return verdict;
 }
 

@@ -12,6 +12,7 @@
 
 #include "agent/supervisor/agent_keeper.hpp"
 #include "agent/supervisor/roster.hpp"
+#include "agent/supervisor/scaling.hpp"
 #include "agent/supervisor/service_manager.hpp"
 
 namespace signalbox::supervisor {
@@ -26,6 +27,7 @@ struct Reloaded {
 
 struct ArbiterConfig {
     RosterConfig roster{};  ///< `fork_worker` is the arbiter's to set
+    ScalingConfig scaling{};
     /// Runs in a new worker process; `notify` wakes the arbiter after a change of phase.
     std::function<int(telemetry::SeatWriter& seat, std::function<void()> notify)> worker{};
     /// Runs in the agent's process. Empty: no agent.
@@ -70,6 +72,7 @@ private:
     ArbiterConfig config_;
     Journal journal_;
     Roster roster_;
+    Scaling scaling_;
     AgentKeeper agent_;
     int signals_ = -1;
     int wake_ = -1;  ///< an eventfd that workers write to
