@@ -134,7 +134,7 @@ void TestScaling::of_all_workers_the_largest_is_cycled_when_they_have_too_much_m
     QCOMPARE(group.worker(1 - leaking.slot).generation, other);
     const auto texts = texts_of(group, "total_memory_limit");
     QCOMPARE(texts.size(), 1u);
-    QVERIFY2(texts.front().contains(QRegularExpression("have 3[0-9][0-9] MiB of memory, limit 250 MiB")),
+    QVERIFY2(texts.front().contains(QRegularExpression("have [0-9]+ MiB of memory, limit 250 MiB")),
              qPrintable(texts.front()));
 }
 
