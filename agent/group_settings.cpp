@@ -71,6 +71,7 @@ GroupSettings::GroupSettings(Telemetry& telemetry, const GroupOptions& given)
       context(telemetry),
       drain_deadline(tunable<milliseconds>("drain_deadline")),
       start_deadline(tunable<milliseconds>("start_deadline")),
+      upgrade_deadline(tunable<milliseconds>("upgrade_deadline")),
       limits{.memory = tunable<Bytes>("worker_memory_limit"),
              .open_files = tunable<std::int64_t>("worker_open_files_limit"),
              .requests = tunable<std::int64_t>("worker_request_limit"),

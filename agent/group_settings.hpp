@@ -40,6 +40,7 @@ public:
     Context context;
     Tunable<std::chrono::milliseconds> drain_deadline;
     Tunable<std::chrono::milliseconds> start_deadline;
+    Tunable<std::chrono::milliseconds> upgrade_deadline;
     supervisor::Limits limits;
     supervisor::LoopThresholds loops;
     supervisor::ScalingConfig scaling;

@@ -9,16 +9,21 @@ namespace signalbox::configuration {
 std::vector<Problem> problems_of(const GroupOptions& options) {
     std::vector<Problem> problems;
     if (options.workers < 1 || options.workers > options.max_workers)
-        problems.push_back({"workers", fmt::format("{} is not between 1 and max_workers ({})",
-                                                   options.workers, options.max_workers)});
+        problems.push_back(
+            {"workers",
+             fmt::format("{} is not between 1 and max_workers ({})", options.workers, options.max_workers),
+             "max_workers"});
     if (options.max_workers > telemetry::kMaxSlots)
         problems.push_back(
             {"max_workers", fmt::format("{} is more than {}", options.max_workers, telemetry::kMaxSlots)});
     if (options.min_workers < 1 || options.min_workers > options.max_workers)
-        problems.push_back({"min_workers", fmt::format("{} is not between 1 and max_workers ({})",
-                                                       options.min_workers, options.max_workers)});
+        problems.push_back({"min_workers",
+                            fmt::format("{} is not between 1 and max_workers ({})", options.min_workers,
+                                        options.max_workers),
+                            "max_workers"});
     if (options.anonymous_segment && !options.segment_path.empty())
-        problems.push_back({"segment_path", "it and anonymous_segment exclude each other: give one of them"});
+        problems.push_back({"segment_path", "it and anonymous_segment exclude each other: give one of them",
+                            "anonymous_segment"});
     if (options.user.empty() && !options.user_group.empty())
         problems.push_back({"user_group", fmt::format("'{}' needs a user as well", options.user_group)});
     const AgentTls& tls = options.agent_tls;

@@ -11,6 +11,7 @@ namespace signalbox::configuration {
 struct Problem {
     std::string setting;  ///< "max_workers"
     std::string text;     ///< "1500 is more than 1000"
+    std::string other{};  ///< the setting that it does not go with
 };
 
 std::vector<Problem> problems_of(const GroupOptions& options);

@@ -94,10 +94,11 @@ private:
         return fmt::format("there is no listener '{}'; there are: {}", which, fmt::join(known, ", "));
     }
 
-    /// The place is that of the setting, or of its section; of what nobody has chosen, there is none.
+    /// The place is that of the setting, of what it does not go with, or of its section; of what nobody has chosen, there is none.
     void complain(const Chosen& chosen, const Problem& problem, const std::string& prefix) {
         const std::string section = problem.setting.substr(0, problem.setting.find('.'));
         auto found = chosen.find(problem.setting);
+        if (found == chosen.end()) found = chosen.find(problem.other);
         if (found == chosen.end())
             found = std::find_if(chosen.begin(), chosen.end(),
                                  [&](const auto& other) { return other.first.starts_with(section); });

@@ -79,14 +79,14 @@ public:
 
     bool key(string_t& name) override {
         const Place place = next_token();
-        std::vector<Member>& members = open_.back()->members;
+        std::vector<Node>& members = open_.back()->members;
         const auto twin = std::find_if(members.begin(), members.end(),
-                                       [&](const Member& member) { return member.name == name; });
+                                       [&](const Node& member) { return member.name == name; });
         if (twin != members.end())
             document_.complaints.push_back(
                 {place, fmt::format("'{}' is given already at {}:{}; take one of them out",
-                                    wire::escaped(name), twin->place.line, twin->place.column)});
-        members.push_back({.name = std::move(name), .place = place});
+                                    wire::escaped(name), twin->name_place.line, twin->name_place.column)});
+        members.push_back({.name = std::move(name), .name_place = place});
         return true;
     }
 
@@ -163,9 +163,11 @@ private:
         }
         Node& parent = *open_.back();
         if (parent.type == Node::Type::list) return &parent.items.emplace_back(std::move(node));
-        parent.members.back().value = std::move(node);
-        parent.members.back().is_whole = true;
-        return &parent.members.back().value;
+        Node& member = parent.members.back();
+        node.name = std::move(member.name);
+        node.name_place = member.name_place;
+        member = std::move(node);
+        return &member;
     }
 
     bool scalar(Node::Type type, std::string text) {
@@ -214,6 +216,8 @@ Document read_document(std::string_view text) {
 
 std::string in_words(const Node& node) {
     switch (node.type) {
+        case Node::Type::none:
+            return "nothing";
         case Node::Type::null:
             return "null";
         case Node::Type::list:

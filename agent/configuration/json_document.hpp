@@ -24,22 +24,15 @@ struct Complaint {
     std::string text{};
 };
 
-struct Member;
-
 struct Node {
-    enum class Type { null, boolean, number, text, list, object };
-    Type type = Type::null;
-    std::string text{};  ///< of a scalar: as written; of a text its contents
+    enum class Type { none, null, boolean, number, text, list, object };
+    Type type = Type::none;  ///< none: the file ends, or goes wrong, before the value
+    std::string text{};      ///< of a scalar: as written; of a text its contents
     Place place{};
-    std::vector<Member> members{};  ///< of an object, in the order of the file
-    std::vector<Node> items{};      ///< of a list
-};
-
-struct Member {
-    std::string name{};
-    Place place{};
-    Node value{};
-    bool is_whole = false;  ///< false: the text ends, or goes wrong, before its value
+    std::string name{};  ///< of a member of an object
+    Place name_place{};
+    std::vector<Node> members{};  ///< of an object, in the order of the file
+    std::vector<Node> items{};    ///< of a list
 };
 
 struct Document {

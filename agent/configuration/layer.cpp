@@ -34,8 +34,8 @@ public:
     /// The members of `object`, whose rows begin with `prefix`; not the one called `but`, which is no setting.
     void read_settings(const Node& object, const std::string& prefix, const Rows& rows, std::string_view but,
                        std::vector<Choice>& choices) {
-        for (const Member& member : object.members)
-            if (member.is_whole && !(prefix.empty() && member.name == but))
+        for (const Node& member : object.members)
+            if (member.type != Node::Type::none && !(prefix.empty() && member.name == but))
                 read_setting(member, prefix + member.name, prefix, rows, but, choices);
     }
 
@@ -49,38 +49,38 @@ public:
         layer.lists_listeners = true;
         for (const Node& item : node.items)
             read_listener({}, layer.listeners.size(), item.place, item, layer);
-        for (const Member& member : node.members)
-            read_listener(member.name, layer.listeners.size(), member.place, member.value, layer);
+        for (const Node& member : node.members)
+            if (member.type != Node::Type::none)
+                read_listener(member.name, layer.listeners.size(), member.name_place, member, layer);
     }
 
 private:
     std::string where(Place place) const { return fmt::format("{}:{}:{}", path_, place.line, place.column); }
 
-    void read_setting(const Member& member, const std::string& name, const std::string& prefix,
+    void read_setting(const Node& member, const std::string& name, const std::string& prefix,
                       const Rows& rows, std::string_view but, std::vector<Choice>& choices) {
         const auto found =
             std::find_if(rows.begin(), rows.end(), [&](const Row* row) { return row->name == name; });
         const Row* row = found == rows.end() ? nullptr : *found;
         const bool has_parts = std::any_of(
             rows.begin(), rows.end(), [&](const Row* other) { return other->name.starts_with(name + '.'); });
-        if (has_parts && member.value.type == Node::Type::object) {
-            if (row) choose(*row, "true", member.value.place, choices);
-            return read_settings(member.value, name + '.', rows, but, choices);
+        if (has_parts && member.type == Node::Type::object) {
+            if (row) choose(*row, "true", member.place, choices);
+            return read_settings(member, name + '.', rows, but, choices);
         }
-        if (row && row->kind == Kind::section && member.value.type == Node::Type::null)
-            return choose(*row, "false", member.value.place, choices);
-        if (row) return read_value(*row, member.value, choices);
+        if (row && row->kind == Kind::section && member.type == Node::Type::null)
+            return choose(*row, "false", member.place, choices);
+        if (row) return read_value(*row, member, choices);
         if (has_parts)
-            return complain(member.value.place,
-                            within_ + fmt::format("{}: {} is not an object; write {{ … }}", name,
-                                                  in_words(member.value)));
+            return complain(member.place, within_ + fmt::format("{}: {} is not an object; write {{ … }}",
+                                                                name, in_words(member)));
         std::vector<std::string> known;
         for (const Row* other : rows)
             if (other->name.starts_with(prefix))
                 known.push_back(
                     other->name.substr(prefix.size(), other->name.find('.', prefix.size()) - prefix.size()));
         if (prefix.empty() && !but.empty()) known.emplace_back(but);
-        complain(member.place,
+        complain(member.name_place,
                  fmt::format("there is no setting '{}'{}", wire::escaped((within_ + name).substr(0, 120)),
                              or_all(suggestion(member.name, known))));
     }
@@ -169,10 +169,10 @@ private:
                             fmt::format("listeners: {} is no listener; write {{\"address\": \"*:8080\"}}",
                                         in_words(node)));
         ListenerChoices listener{.name = name, .index = index, .place = where(place)};
-        for (const Member& member : node.members)
+        for (const Node& member : node.members)
             if (member.name == "name") {
-                listener.name = member.value.text;
-                place = member.value.place;
+                listener.name = member.text;
+                place = member.place;
             }
         if ((!name.empty() || !listener.name.empty()) && !is_listener_name(listener.name))
             return complain(
@@ -206,8 +206,9 @@ Layer read_layer(std::string_view text, const std::string& path, const Rows& row
         reader.complain(complaint.place, complaint.text);
     Layer layer;
     reader.read_settings(document.root, {}, rows, "listeners", layer.choices);
-    for (const Member& member : document.root.members)
-        if (member.name == "listeners" && member.is_whole) reader.read_listeners(member.value, layer);
+    for (const Node& member : document.root.members)
+        if (member.name == "listeners" && member.type != Node::Type::none)
+            reader.read_listeners(member, layer);
     reader.report(errors);
     return layer;
 }

@@ -9,9 +9,9 @@
 #include <cerrno>
 #include <string_view>
 
-#include "agent/server/shielded_thread.hpp"
 #include "agent/server/transport/sniff.hpp"
 #include "agent/telemetry/seat.hpp"
+#include "agent/telemetry/shielded_thread.hpp"
 
 namespace signalbox::server {
 
@@ -68,7 +68,7 @@ AcceptThread::AcceptThread(const HttpListener& listener, AcceptQueue& queue, Loa
                            ServerMetrics& metrics)
     : listener_(listener), queue_(queue), load_(load), metrics_(metrics), reserve_(open_reserve()) {
     install_interrupt_handler();
-    thread_ = start_shielded([this] { run(); }, {interrupt_signal()});
+    thread_ = telemetry::start_shielded([this] { run(); }, {interrupt_signal()});
 }
 
 AcceptThread::~AcceptThread() {
@@ -118,8 +118,11 @@ void AcceptThread::accept_one() {
             return;
         case EMFILE:
         case ENFILE:
+            metrics_.accept_failures.add();
+            queue_.note_shortage();
             return give_up_reserve();
         default:
+            metrics_.accept_failures.add();
             std::this_thread::sleep_for(10ms);  // the network's errors pass; memory may come back
     }
 }
@@ -159,6 +162,7 @@ bool AcceptThread::restore_reserve() {
 /// Answers and closes at once, without lingering: the next one that waits needs the same place. If another
 /// thread takes it first, reserve_ stays empty, and the next descriptor that comes free becomes the reserve.
 void AcceptThread::turn_away_and_keep_the_place(int descriptor) {
+    queue_.note_shortage();
     metrics_.shed_no_descriptors.add();
     queue_.count_shed();
     send_unavailable(listener_, descriptor);

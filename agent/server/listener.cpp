@@ -11,7 +11,7 @@
 
 #include "agent/server/address.hpp"
 #include "agent/server/worker.hpp"
-#include "agent/supervisor/inherited_sockets.hpp"
+#include "agent/sockets/inherited_sockets.hpp"
 
 namespace signalbox::server {
 
@@ -69,7 +69,7 @@ std::shared_ptr<HttpListener> bind_http(std::string_view text, Router router, Li
     SocketAddress address = parse_address(text);
     const bool is_unix = !address.unix_path.empty();
     const int inherited =
-        supervisor::take_inherited_socket(reinterpret_cast<const sockaddr*>(&address.storage), address.size);
+        sockets::take_inherited_socket(reinterpret_cast<const sockaddr*>(&address.storage), address.size);
     if (is_unix && inherited < 0) remove_abandoned(address);
 
     const int socket = inherited >= 0 ? inherited : open_socket(address, text.starts_with('*'));

@@ -1,5 +1,7 @@
 #include "agent/server/worker.hpp"
 
+#include <unistd.h>
+
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
@@ -10,6 +12,7 @@
 #include "agent/server/intake.hpp"
 #include "agent/server/open_files.hpp"
 #include "agent/server/worker_context.hpp"
+#include "agent/supervisor/process.hpp"
 
 namespace signalbox::server {
 
@@ -21,13 +24,22 @@ constexpr auto kBeat = DeadlineWheel::kTick;
 constexpr unsigned kBeatsPerSecond = 10;
 /// A client that has just had an answer may have the next request on its way.
 constexpr auto kQuietWhenDraining = 500ms;
+/// Beyond the drain deadline, should the arbiter have died.
+constexpr auto kOrphanGrace = 2s;
 
 /// A listener's queue and the two threads' ends of it.
 struct Entrance {
     Entrance(WorkerContext& context, const std::shared_ptr<HttpListener>& shared, LastTurn& last_turn)
         : listener(*shared),
+          metrics(context.metrics),
           queue(shared->options.queue_capacity, context.seat.queue(shared->index)),
           intake(context, shared, queue, last_turn) {}
+
+    ~Entrance() {
+        acceptor.reset();
+        for (; const auto socket = queue.pop(); metrics.failed_worker_ended.add())
+            ::close(socket->descriptor);
+    }
 
     void open(WorkerContext& context, const LastTurn& last_turn) {
         intake.start();
@@ -39,6 +51,7 @@ struct Entrance {
     }
 
     const HttpListener& listener;
+    ServerMetrics& metrics;
     AcceptQueue queue;
     Intake intake;
     std::unique_ptr<AcceptThread> acceptor;
@@ -91,8 +104,11 @@ private:
         context_.seat.beat(now);
         context_.deadlines.advance(now);
         context_.lingering.sweep(now);
+        for (const auto& entrance : entrances_)
+            if (entrance->queue.take_shortage()) context_.make_room(now);
         if (beats_++ % kBeatsPerSecond == 0) {
             context_.seat.set_open_files(count_open_files());
+            supervisor::set_orphan_patience(config_.drain_deadline.get() + kOrphanGrace);
             if (config_.refresh) config_.refresh();
             for (const auto& entrance : entrances_)
                 entrance->intake.look_after(now);

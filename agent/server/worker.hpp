@@ -35,6 +35,10 @@ struct HttpListener {
 struct ServerMetrics;
 std::shared_ptr<ServerMetrics> make_server_metrics(Telemetry& telemetry);
 
+/// The arbiter's, when the worker in `seat` has ended: counts as failed what it had accepted and did not get to count
+/// as anything else.
+void count_lost_connections(ServerMetrics& metrics, telemetry::Segment& segment, unsigned seat);
+
 struct WorkerConfig {
     std::vector<std::shared_ptr<HttpListener>> listeners;
     std::shared_ptr<ServerMetrics> metrics;

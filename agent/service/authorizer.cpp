@@ -32,6 +32,7 @@ constexpr Rule kRules[] = {
     {"group.cycle", Role::operator_},
     {"group.scale", Role::operator_},
     {"group.reload", Role::operator_},
+    {"group.upgrade", Role::operator_},
 };
 
 /// A name that can be written to a terminal, a log or an event.

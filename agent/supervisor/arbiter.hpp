@@ -11,9 +11,12 @@
 #include <vector>
 
 #include "agent/supervisor/agent_keeper.hpp"
+#include "agent/supervisor/predecessor.hpp"
 #include "agent/supervisor/roster.hpp"
 #include "agent/supervisor/scaling.hpp"
 #include "agent/supervisor/service_manager.hpp"
+#include "agent/supervisor/upgrade.hpp"
+#include "agent/telemetry/inherited_totals.hpp"
 
 namespace signalbox::supervisor {
 
@@ -37,6 +40,11 @@ struct ArbiterConfig {
     /// Reads the configuration again. Empty: there is none.
     std::function<Reloaded()> reload{};
     bool quiet = false;
+
+    UpgradeConfig upgrade{};              ///< to be replaced by another process
+    std::function<void()> handed_over{};  ///< called when that is in charge
+    Predecessor* predecessor = nullptr;   ///< whom this process is to replace, if anybody
+    std::function<void()> taken_over{};   ///< called when this one is in charge
 };
 
 class Arbiter {
@@ -46,7 +54,7 @@ public:
     Arbiter(const Arbiter&) = delete;
     Arbiter& operator=(const Arbiter&) = delete;
 
-    /// Returns after TERM or INT (all workers have drained) or QUIT (they were stopped): 0; or when the loop
+    /// Returns after TERM or INT or an upgrade (all workers have drained) or QUIT (they were stopped): 0; or when the loop
     /// itself fails: EX_OSERR. Throws std::system_error if it cannot start.
     int run();
 
@@ -66,6 +74,13 @@ private:
     void begin_reload();
     Roster::Verdict reload(const std::string& reason);
     void tell_manager(std::uint64_t now);
+    Roster::Verdict begin_upgrade(const std::string& reason);
+    bool is_in_charge() const;
+    void maintain_upgrade(std::uint64_t now);
+    void note_upgrade_failed();
+    void maintain_succession(std::uint64_t now);
+    void take_over(std::uint64_t now);
+    void inherit(bool finish);
 
     Telemetry& telemetry_;
     telemetry::Segment& segment_;
@@ -74,12 +89,16 @@ private:
     Roster roster_;
     Scaling scaling_;
     AgentKeeper agent_;
+    Upgrade upgrade_;
+    std::optional<telemetry::InheritedTotals> inherited_;  ///< while the group before this one lives
     int signals_ = -1;
     int wake_ = -1;  ///< an eventfd that workers write to
     ServiceManager manager_;
     bool stopping_ = false;
     bool ready_told_ = false;  ///< to the manager, since the start or the last reload
     std::uint64_t next_sample_ns_ = 0;
+    std::uint64_t next_inheritance_ns_ = 0;
+    std::uint64_t agent_gone_by_ns_ = 0;  ///< 0: it is not to end for an upgrade
     std::uint64_t now_ = 0;
 };
 

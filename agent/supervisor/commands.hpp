@@ -19,7 +19,8 @@ enum class Operation : std::uint32_t {
     scale = 3,        ///< workers
     set = 4,          ///< setting, setting_type, value
     keep_worker = 5,  ///< slot, generation: takes a cycle back
-    reload = 6,       ///< reads the configuration again, then cycles all
+    upgrade = 6,      ///< the program anew, in place of this one
+    reload = 7,       ///< reads the configuration again, then cycles all
 };
 
 struct Command {

@@ -32,19 +32,19 @@ void DocumentTest::everything_knows_its_place() {
     QVERIFY(document.complaints.empty());
     const auto& members = document.root.members;
     QCOMPARE(members.size(), 4u);
-    QCOMPARE(place(members[0].place), QString("2:3"));
-    QCOMPARE(place(members[0].value.place), QString("2:8"));
-    QCOMPARE(members[0].value.text, std::string("12"));
-    QCOMPARE(place(members[1].place), QString("2:11"));
-    QCOMPARE(place(members[1].value.place), QString("2:16"));
-    const auto& items = members[2].value.items;
+    QCOMPARE(place(members[0].name_place), QString("2:3"));
+    QCOMPARE(place(members[0].place), QString("2:8"));
+    QCOMPARE(members[0].text, std::string("12"));
+    QCOMPARE(place(members[1].name_place), QString("2:11"));
+    QCOMPARE(place(members[1].place), QString("2:16"));
+    const auto& items = members[2].items;
     QCOMPARE(items.size(), 3u);
     QCOMPARE(place(items[0].place), QString("3:9"));
     QCOMPARE(place(items[1].place), QString("3:15"));
     QCOMPARE(items[1].text, std::string("x\"y"));
-    QCOMPARE(place(items[2].members[0].place), QString("3:24"));
-    QCOMPARE(place(items[2].members[0].value.place), QString("3:29"));
-    QCOMPARE(place(members[3].value.place), QString("4:8"));
+    QCOMPARE(place(items[2].members[0].name_place), QString("3:24"));
+    QCOMPARE(place(items[2].members[0].place), QString("3:29"));
+    QCOMPARE(place(members[3].place), QString("4:8"));
 }
 
 void DocumentTest::comments_move_nothing() {
@@ -55,8 +55,8 @@ void DocumentTest::comments_move_nothing() {
     QVERIFY(document.complaints.empty());
     QCOMPARE(document.root.members.size(), 1u);
     QCOMPARE(place(document.root.place), QString("2:1"));
-    QCOMPARE(place(document.root.members[0].place), QString("2:20"));
-    QCOMPARE(place(document.root.members[0].value.place), QString("3:7"));
+    QCOMPARE(place(document.root.members[0].name_place), QString("2:20"));
+    QCOMPARE(place(document.root.members[0].place), QString("3:7"));
 }
 
 void DocumentTest::what_is_wrong_is_said_with_its_place_data() {

@@ -153,6 +153,8 @@ void LayersTest::what_does_not_go_together_is_found_data() {
     };
     row("more workers than there can be", R"({"workers": 9, "max_workers": 8})",
         "f:1:13: workers: 9 is not between 1 and max_workers (8)\n");
+    row("more workers by default than there can be", R"({"max_workers": 1})",
+        "f:1:17: workers: 2 is not between 1 and max_workers (1)\n");
     row("a least above the most", R"({"min_workers": 9, "max_workers": 8})",
         "f:1:17: min_workers: 9 is not between 1 and max_workers (8)\n");
     row("two segments", R"({"segment_path": "x", "anonymous_segment": true})",

@@ -106,7 +106,8 @@ void TestRpc::the_authorizer_denies_what_its_table_does_not_allow_data() {
           "listeners.list", "instruments.list", "events.list", "telemetry.subscribe", "telemetry.unsubscribe",
           "settings", "set"})
         QTest::newRow(what) << what << yes << yes;
-    for (const char* what : {"worker.cycle", "worker.keep", "group.cycle", "group.reload", "group.scale"})
+    for (const char* what :
+         {"worker.cycle", "worker.keep", "group.cycle", "group.reload", "group.scale", "group.upgrade"})
         QTest::newRow(what) << what << no << yes;
     for (const char* what : {"", "worker.kill", "workers.list ", "GET /secret", "PUT /", "Worker.cycle"})
         QTest::newRow(QByteArray("unknown: ") + what) << what << unknown << unknown;
@@ -421,6 +422,8 @@ void TestRpc::the_arbiters_outcomes_become_results_and_errors() {
 
     QVERIFY(desk.call("group.reload")["result"] == (json{{"message", "Its successor is starting."}}));
     QVERIFY(desk.arbiter.asked.back().operation == supervisor::Operation::reload);
+    QVERIFY(desk.call("group.upgrade")["result"]["message"] == "Its successor is starting.");
+    QVERIFY(desk.arbiter.asked.back().operation == supervisor::Operation::upgrade);
 
     desk.arbiter.answer->from_workers = 2;
     desk.arbiter.answer->to_workers = 4;
