@@ -52,6 +52,8 @@ std::string address_of(int listener) {
 
 /// Room for every setting of every listener, beside the environment and those of the server.
 constexpr unsigned kSettings = 1024;
+/// What a worker whose arbiter has died may take beyond its drain deadline.
+constexpr std::chrono::seconds kOrphanGrace{2};
 
 }  // namespace
 
@@ -177,7 +179,10 @@ int Group::Impl::serve(telemetry::SeatWriter& seat, std::function<void()> notify
     config.listeners = listeners;
     config.metrics = metrics;
     config.drain_deadline = settings.drain_deadline;
-    config.refresh = [this] { telemetry.refresh(); };
+    config.refresh = [this] {
+        telemetry.refresh();
+        supervisor::set_orphan_patience(settings.drain_deadline.get() + kOrphanGrace);
+    };
     if (log) config.reopen_logs = [&log] { log->reopen(); };
     config.notify_arbiter = std::move(notify);
     return server::run_worker(seat, config);
