@@ -11,6 +11,9 @@
 #include <stdexcept>
 
 #include "agent/black_box.hpp"
+#include "agent/configuration/checks.hpp"
+#include "agent/group_reload.hpp"
+#include "agent/group_settings.hpp"
 #include "agent/server/address.hpp"
 #include "agent/server/http_service.hpp"
 #include "agent/server/listener.hpp"
@@ -32,18 +35,8 @@ namespace signalbox {
 namespace {
 
 void check(const GroupOptions& options) {
-    if (options.workers < 1 || options.workers > options.max_workers)
-        throw std::invalid_argument(fmt::format("workers: {} is not between 1 and max_workers ({})",
-                                                options.workers, options.max_workers));
-    if (options.max_workers > telemetry::kMaxSlots)
-        throw std::invalid_argument(
-            fmt::format("max_workers: {} is more than {}", options.max_workers, telemetry::kMaxSlots));
-    if (options.anonymous_segment && !options.segment_path.empty())
-        throw std::invalid_argument(
-            "segment_path and anonymous_segment exclude each other: give one of them");
-    if (!options.agent_tls.address.empty() && options.agent_socket.empty())
-        throw std::invalid_argument(
-            "agent_tls needs agent_socket as well: the unix socket is how the host itself looks in");
+    for (const configuration::Problem& problem : configuration::problems_of(options))
+        throw std::invalid_argument(problem.setting + ": " + problem.text);
 }
 
 /// Of an address as bound: "127.0.0.1:8080", "[::1]:8080".
@@ -62,130 +55,10 @@ std::string address_of(int listener) {
     return server::format_address(address);
 }
 
-using std::chrono::milliseconds;
-constexpr std::chrono::hours kDay{24};
+/// Room for every setting of every listener, beside the environment and those of the server.
+constexpr unsigned kSettings = 1024;
 /// What a worker whose arbiter has died may take beyond its drain deadline.
 constexpr std::chrono::seconds kOrphanGrace{2};
-
-/// The group's own settings, with where they were chosen. Those that need no restart are tunables.
-class Settings {
-public:
-    Settings(Telemetry& telemetry, const GroupOptions& given, const GroupOptions& usual = {})
-        : context(telemetry),
-          origin(given.origin),
-          drain_deadline(context, "drain_deadline", given.drain_deadline,
-                         {.max = kDay,
-                          .help = "What a stopping worker still has open after this is closed",
-                          .origin = origin_of(given.drain_deadline, usual.drain_deadline)}),
-          start_deadline(context, "start_deadline", given.start_deadline,
-                         {.min = milliseconds(10),
-                          .max = kDay,
-                          .help = "A worker that is not ready by then is replaced",
-                          .origin = origin_of(given.start_deadline, usual.start_deadline)}),
-          upgrade_deadline(context, "upgrade_deadline", given.upgrade_deadline,
-                           {.min = milliseconds(10),
-                            .max = kDay,
-                            .help = "A new version that is not ready by then does not take over",
-                            .origin = origin_of(given.upgrade_deadline, usual.upgrade_deadline)}),
-          limits{
-              .memory = {context,
-                         "worker_memory_limit",
-                         given.worker_memory_limit,
-                         {.max = Bytes{std::uint64_t{1} << 50},
-                          .help = "A worker whose resident memory is above this is cycled; 0: no limit",
-                          .origin = origin_of(given.worker_memory_limit, usual.worker_memory_limit)}},
-              .open_files = {context,
-                             "worker_open_files_limit",
-                             given.worker_open_files_limit,
-                             {.min = 0,
-                              .unit = "files",
-                              .help = "A worker with more descriptors than this is cycled; 0: no limit",
-                              .origin =
-                                  origin_of(given.worker_open_files_limit, usual.worker_open_files_limit)}},
-              .requests =
-                  {context,
-                   "worker_request_limit",
-                   given.worker_request_limit,
-                   {.min = 0,
-                    .max = std::int64_t{1} << 50,
-                    .unit = "requests",
-                    .help =
-                        "A worker that has answered so many, or up to a tenth more, is cycled; 0: no limit",
-                    .origin = origin_of(given.worker_request_limit, usual.worker_request_limit)}},
-              .age = {context,
-                      "worker_age_limit",
-                      given.worker_age_limit,
-                      {.min = std::chrono::seconds(0),
-                       .max = 366 * kDay,
-                       .help = "A worker that is so old, or up to a tenth older, is cycled; 0: no limit",
-                       .origin = origin_of(given.worker_age_limit, usual.worker_age_limit)}},
-              .lag = {context,
-                      "worker_lag_limit",
-                      given.worker_lag_limit,
-                      {.max = kDay,
-                       .help = "A worker whose event loop is later than this ten times in a minute is "
-                               "cycled; 0: no limit",
-                       .origin = origin_of(given.worker_lag_limit, usual.worker_lag_limit)}}},
-          loops{.spin = {context,
-                         "spin_threshold",
-                         given.spin_threshold,
-                         {.max = kDay,
-                          .help = "An event loop that is so late is reported with its stack; 0: never",
-                          .origin = origin_of(given.spin_threshold, usual.spin_threshold)}},
-                .wedge = {context,
-                          "wedge_timeout",
-                          given.wedge_timeout,
-                          {.max = kDay,
-                           .help = "A worker whose event loop is so late is replaced; 0: never",
-                           .origin = origin_of(given.wedge_timeout, usual.wedge_timeout)}}} {
-        tell("workers", given.workers, usual.workers);
-        tell("max_workers", given.max_workers, usual.max_workers);
-        tell("agent_socket", given.agent_socket, usual.agent_socket);
-    }
-
-    void tell(const server::Listener& listener) {
-        const ListenerOptions& options = listener.options;
-        const std::string prefix = fmt::format("listener_{}_", listener.index);
-        context.setting(prefix + "address", listener.address, origin);
-        tell(prefix + "backlog", options.backlog, ListenerOptions{}.backlog);
-        tell(prefix + "queue_capacity", options.queue_capacity, ListenerOptions{}.queue_capacity);
-        if (options.tls) {
-            context.setting(prefix + "tls_certificate", options.tls->certificate, origin);
-            context.setting(prefix + "tls_key", options.tls->key, origin);
-        }
-        if (options.proxy)
-            context.setting(prefix + "trusted_proxies",
-                            fmt::format("{}", fmt::join(options.proxy->trusted, ", ")), origin);
-    }
-
-    Tunable<milliseconds> queue_deadline(unsigned listener, const ListenerOptions& options) {
-        return {context,
-                fmt::format("listener_{}_queue_deadline", listener),
-                options.queue_deadline,
-                {.min = milliseconds(1),
-                 .max = kDay,
-                 .help = "An accepted connection that waited longer for the event loop is shed",
-                 .origin = origin_of(options.queue_deadline, ListenerOptions{}.queue_deadline)}};
-    }
-
-    Context context;
-    std::string origin;
-    Tunable<milliseconds> drain_deadline;
-    Tunable<milliseconds> start_deadline;
-    Tunable<milliseconds> upgrade_deadline;
-    supervisor::Limits limits;
-    supervisor::LoopThresholds loops;
-
-private:
-    template <class T>
-    std::string_view origin_of(const T& value, const T& otherwise) const {
-        return value == otherwise ? std::string_view("default") : origin;
-    }
-    template <class T>
-    void tell(const std::string& name, const T& value, const T& otherwise) {
-        context.setting(name, fmt::format("{}", value), origin_of(value, otherwise));
-    }
-};
 
 }  // namespace
 
@@ -195,16 +68,24 @@ struct Group::Impl {
           program(supervisor::Program::of_this_process()),
           daemon(options.daemonize),
           box(options, predecessor.segment()),
-          telemetry({.group = options.name, .max_workers = options.max_workers, .path = box.path()}),
+          telemetry({.group = options.name,
+                     .max_workers = options.max_workers,
+                     .settings = kSettings,
+                     .path = box.path()}),
           settings(telemetry, options),
           metrics(server::make_server_metrics(telemetry)) {
         box.hold(telemetry.segment().descriptor());
         tell_where_the_segment_is();
         settings.context.setting("segment_path", box.path(),
-                                 options.segment_path.empty() ? "default" : options.origin);
+                                 options.segment_path.empty() ? "default" : origin_of("segment_path"));
         settings.context.describe_process();
     }
 
+    /// As the Context shows it.
+    std::string origin_of(std::string_view setting) const {
+        const auto* row = configuration::find(configuration::group_settings(), setting);
+        return shown_origin(configuration::origin_of(settings.composed(), *row));
+    }
     void tell_where_the_segment_is();
     std::string listen(std::string_view address, std::shared_ptr<const server::Protocol> protocol,
                        const ListenerOptions& listener_options, std::string_view custom_name = {});
@@ -221,7 +102,7 @@ struct Group::Impl {
     supervisor::Predecessor predecessor;
     BlackBox box;
     Telemetry telemetry;
-    Settings settings;
+    GroupSettings settings;
     std::shared_ptr<server::ServerMetrics> metrics;
     std::vector<std::shared_ptr<server::Listener>> listeners;
     struct Custom {
@@ -235,11 +116,12 @@ struct Group::Impl {
     std::function<std::vector<std::unique_ptr<LogSink>>(unsigned)> log_sinks;
     LogWriterOptions log_options;
     service::ServiceConfig service;
+    std::optional<GroupReload> reload;
 };
 
 Group::Group(GroupOptions options) {
     check(options);
-    if (options.umask) ::umask(static_cast<mode_t>(*options.umask & 0777));
+    if (const auto mask = configuration::parse_umask(options.umask)) ::umask(*mask);
     impl_ = std::make_unique<Impl>(std::move(options));
 }
 
@@ -366,13 +248,19 @@ supervisor::ArbiterConfig Group::Impl::arbiter_config() {
                      .ended = [this](unsigned seat) {
                          server::count_lost_connections(*metrics, telemetry.segment(), seat);
                      }};
+    config.scaling = settings.scaling;
     config.worker = [this](telemetry::SeatWriter& seat, std::function<void()> notify) {
         return serve(seat, std::move(notify));
     };
     config.quiet = options.quiet;
-    config.capture_output =
-        options.capture_output.value_or(options.daemonize || !options.output_file.empty());
+    config.capture_output = options.capture_output == CaptureOutput::automatic
+                                ? options.daemonize || !options.output_file.empty()
+                                : options.capture_output == CaptureOutput::yes;
     config.output_file = options.output_file;
+    if (options.configuration && !options.configuration->path().empty()) {
+        reload.emplace(telemetry, settings, options, listeners);
+        config.reload = [this] { return reload->read_again(); };
+    }
     for (const auto& listener : listeners)
         config.close_in_agent.push_back(listener->socket);
     if (options.agent_socket.empty()) return config;
@@ -389,7 +277,8 @@ supervisor::ArbiterConfig Group::Impl::arbiter_config() {
         service.tls = options.agent_tls;
         service.tls_listener = bind(service::bind_agent_port(options.agent_tls.address));
         config.close_in_workers.push_back(service.tls_listener);
-        settings.context.setting("agent_tls_address", address_of(service.tls_listener), options.origin);
+        settings.context.setting("agent_tls_address", address_of(service.tls_listener),
+                                 origin_of("agent_tls.address"));
     }
     config.agent = [this](int command_socket) {
         service.commands = command_socket;

@@ -1,23 +1,20 @@
 // A server with two workers and a counter. `curl http://127.0.0.1:8080/hello`; `signalbox --connect
-// unix:hello.sock`
-#include <exception>
-#include <iostream>
+// unix:hello.sock`; `signalbox-hello --help`
+#include <utility>
 
-#include "signalbox/group.hpp"
+#include "signalbox/configuration.hpp"
 
-int main() {
-    try {
-        signalbox::Group group({.name = "hello", .workers = 2, .agent_socket = "hello.sock"});
+int main(int argc, char** argv) {
+    signalbox::Configuration configuration({.name = "hello", .workers = 2, .agent_socket = "hello.sock"});
+    configuration.listener("web", "127.0.0.1:8080");
+    return configuration.run(argc, argv, [&](signalbox::Group& group) {
         signalbox::Counter greetings(group.telemetry(), "greetings_total", "Greetings sent");
         signalbox::Router router;
         router.get("/hello", [greetings](const signalbox::Request&) mutable {
             greetings.add();
             return signalbox::Response::text("Hello!\n");
         });
-        group.http("127.0.0.1:8080", std::move(router));
-        return group.run();
-    } catch (const std::exception& error) {
-        std::cerr << "signalbox-hello: " << error.what() << '\n';
-        return 1;
-    }
+        const signalbox::ConfiguredListener& web = configuration.listener("web");
+        group.http(web.address, std::move(router), web.options);
+    });
 }

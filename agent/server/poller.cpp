@@ -1,5 +1,6 @@
 #include "agent/server/poller.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <boost/asio/error.hpp>
@@ -13,17 +14,20 @@ namespace {
 constexpr std::uint32_t kBothWays = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 constexpr std::uint32_t kEnd = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 
-int make_set() {
-    const int set = ::epoll_create1(EPOLL_CLOEXEC);
-    if (set < 0) throw std::system_error(errno, std::generic_category(), "epoll_create1");
-    return set;
+int checked(int descriptor, const char* what) {
+    if (descriptor < 0) throw std::system_error(errno, std::generic_category(), what);
+    return descriptor;
 }
 
 }  // namespace
 
-Poller::Poller(boost::asio::io_context& io) : io_(io), set_(make_set()) {}
+Poller::Poller(boost::asio::io_context& io)
+    : io_(io),
+      set_(checked(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
+      unwatched_(checked(::fcntl(set_, F_DUPFD_CLOEXEC, 0), "dup")) {}
 
 Poller::~Poller() {
+    if (unwatched_ >= 0) ::close(unwatched_);
     ::close(set_);
 }
 
@@ -43,9 +47,7 @@ void Poller::add(Entry& entry) {
     vacant_.pop_back();
     places_[place].entry = &entry;
     entry.place = place;
-    if (waiting_) return;
-    waiting_ = true;
-    wait(std::make_shared<Watched>(get_executor(), ::dup(set_)));
+    if (unwatched_ >= 0) wait(std::make_shared<Watched>(get_executor(), std::exchange(unwatched_, -1)));
 }
 
 /// Registering anew makes the kernel tell again what it has told.

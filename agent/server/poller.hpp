@@ -77,7 +77,8 @@ private:
     const int set_;
     std::vector<Place> places_;
     std::vector<std::uint32_t> vacant_;
-    bool waiting_ = false;
+    int unwatched_;  ///< the same set for Asio to watch, which may end first; -1: it does so. Made here, since descriptors
+                     ///< may be short when the first socket waits
 };
 
 /// A connected, non-blocking socket that waits with a Poller. Closes it in the end.

@@ -31,6 +31,7 @@ constexpr Rule kRules[] = {
     {"worker.keep", Role::operator_},
     {"group.cycle", Role::operator_},
     {"group.scale", Role::operator_},
+    {"group.reload", Role::operator_},
     {"group.upgrade", Role::operator_},
 };
 

@@ -58,6 +58,7 @@ Arbiter::Arbiter(Telemetry& telemetry, ArbiterConfig config)
                   roster.fork_worker = [this](unsigned seat) { return fork_worker(seat); };
                   return roster;
               }()),
+      scaling_(segment_, journal_, roster_, config_.roster.max_workers, config_.scaling),
       agent_(segment_, journal_,
              config_.agent ? [this](int command_socket) { return fork_agent(command_socket); }
                            : std::function<pid_t(int)>()),
@@ -143,6 +144,7 @@ int Arbiter::run() {
         if (now_ >= next_sample_ns_) {
             roster_.sample(now_);
             next_sample_ns_ = now_ + kSamplePeriod;
+            if (!stopping_) scaling_.look(now_);
         }
         roster_.maintain(now_);
         maintain_upgrade(now_);
@@ -239,11 +241,28 @@ void Arbiter::handle_signals() {
 }
 
 void Arbiter::begin_reload() {
-    const Roster::Verdict verdict = roster_.cycle_all("SIGHUP");
-    journal_.say(Severity::info, "cycle_requested", "SIGHUP: " + verdict.text);
-    if (verdict.refusal != Roster::Refusal::none) return;
+    const Roster::Verdict verdict = reload("SIGHUP");
+    const bool accepted = verdict.refusal == Roster::Refusal::none;
+    journal_.say(accepted ? Severity::info : Severity::warning,
+                 accepted ? "cycle_requested" : "command_refused", "SIGHUP: " + verdict.text);
+}
+
+Roster::Verdict Arbiter::reload(const std::string& reason) {
+    if (stopping_) return {Roster::Refusal::refused, "The group is stopping."};
+    // The manager waits for READY=1, also if the configuration is refused.
     manager_.tell(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", telemetry::monotonic_ns() / 1000));
     ready_told_ = false;
+    Reloaded reloaded;
+    if (config_.reload) reloaded = config_.reload();
+    if (!reloaded.refusal.empty()) return {Roster::Refusal::refused, reloaded.refusal};
+    if (reloaded.workers && *reloaded.workers != roster_.target()) {
+        const Roster::Verdict verdict = scale(reason, *reloaded.workers, reloaded.workers_origin);
+        if (verdict.refusal != Roster::Refusal::none)
+            journal_.say(Severity::warning, "command_refused", fmt::format("{} ({})", verdict.text, reason));
+    }
+    Roster::Verdict verdict = roster_.cycle_all(reason);
+    if (!reloaded.text.empty()) verdict.text = reloaded.text + " " + verdict.text;
+    return verdict;
 }
 
 void Arbiter::tell_manager(std::uint64_t now) {
@@ -262,8 +281,9 @@ void Arbiter::tell_manager(std::uint64_t now) {
 
 Roster::Verdict Arbiter::scale(const std::string& reason, unsigned workers, const std::string& origin) {
     Roster::Verdict verdict = roster_.scale(workers, reason);
-    if (verdict.refusal == Roster::Refusal::none)
-        telemetry::note_setting(segment_, "workers", std::to_string(roster_.target()), origin);
+    if (verdict.refusal != Roster::Refusal::none) return verdict;
+    telemetry::note_setting(segment_, "workers", std::to_string(roster_.target()), origin);
+    scaling_.somebody_scaled(now_);
     return verdict;
 }
 
@@ -332,6 +352,9 @@ Answer Arbiter::execute(const Command& command) {
             break;
         case Operation::cycle_group:
             verdict = roster_.cycle_all(reason);
+            break;
+        case Operation::reload:
+            verdict = reload(reason);
             break;
         case Operation::scale:
             verdict = scale(reason, command.workers, origin_of(command));

@@ -14,20 +14,32 @@
 #include "agent/supervisor/captured_output.hpp"
 #include "agent/supervisor/predecessor.hpp"
 #include "agent/supervisor/roster.hpp"
+#include "agent/supervisor/scaling.hpp"
 #include "agent/supervisor/service_manager.hpp"
 #include "agent/supervisor/upgrade.hpp"
 #include "agent/telemetry/inherited_totals.hpp"
 
 namespace signalbox::supervisor {
 
+/// What reading the configuration again has come to.
+struct Reloaded {
+    std::string refusal{};              ///< why all stays as it was; "": it has been taken
+    std::string text{};                 ///< one sentence
+    std::optional<unsigned> workers{};  ///< how many there have to be now
+    std::string workers_origin{};
+};
+
 struct ArbiterConfig {
     RosterConfig roster{};  ///< `fork_worker` is the arbiter's to set
+    ScalingConfig scaling{};
     /// Runs in a new worker process; `notify` wakes the arbiter after a change of phase.
     std::function<int(telemetry::SeatWriter& seat, std::function<void()> notify)> worker{};
     /// Runs in the agent's process. Empty: no agent.
     std::function<int(int command_socket)> agent{};
     std::vector<int> close_in_workers{};  ///< descriptors that only the agent needs
     std::vector<int> close_in_agent{};    ///< descriptors that only the workers need
+    /// Reads the configuration again. Empty: there is none.
+    std::function<Reloaded()> reload{};
     bool quiet = false;
     bool capture_output = false;  ///< of workers and agent
     std::string
@@ -68,6 +80,7 @@ private:
     void scale_by_signal(const std::string& signal, unsigned workers);
     void begin_stop(bool at_once);
     void begin_reload();
+    Roster::Verdict reload(const std::string& reason);
     void tell_manager(std::uint64_t now);
     void note_start();
     Roster::Verdict begin_upgrade(const std::string& reason);
@@ -85,6 +98,7 @@ private:
     CapturedOutput captured_;
     Journal journal_;
     Roster roster_;
+    Scaling scaling_;
     AgentKeeper agent_;
     Upgrade upgrade_;
     std::optional<telemetry::InheritedTotals> inherited_;  ///< while the group before this one lives

@@ -20,6 +20,7 @@ enum class Operation : std::uint32_t {
     set = 4,          ///< setting, setting_type, value
     keep_worker = 5,  ///< slot, generation: takes a cycle back
     upgrade = 6,      ///< the program anew, in place of this one
+    reload = 7,       ///< reads the configuration again, then cycles all
 };
 
 struct Command {

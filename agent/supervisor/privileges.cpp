@@ -27,20 +27,40 @@ void set_open_files_limit(std::uint64_t files) {
                         files, hard));
 }
 
+namespace {
+
+struct Account {
+    uid_t uid = 0;
+    gid_t gid = 0;
+};
+
+Account find_account(const std::string& user, const std::string& group) {
+    const passwd* entry = ::getpwnam(user.c_str());
+    if (!entry) throw std::invalid_argument(fmt::format("user: there is no '{}' on this host", user));
+    Account account{entry->pw_uid, entry->pw_gid};
+    if (group.empty()) return account;
+    const ::group* group_entry = ::getgrnam(group.c_str());
+    if (!group_entry)
+        throw std::invalid_argument(fmt::format("user_group: there is no '{}' on this host", group));
+    account.gid = group_entry->gr_gid;
+    return account;
+}
+
+}  // namespace
+
+void check_account(const std::string& user, const std::string& group) {
+    if (user.empty()) return;
+    const Account account = find_account(user, group);
+    if (::geteuid() != 0 && account.uid != ::geteuid())
+        throw std::invalid_argument(
+            fmt::format("user: only root becomes '{}'; start the group as root, or leave this out", user));
+}
+
 void become(const std::string& user, const std::string& group) {
     if (user.empty() && group.empty()) return;
     if (user.empty())
         throw std::invalid_argument(fmt::format("user_group: '{}' needs a user as well", group));
-    const passwd* account = ::getpwnam(user.c_str());
-    if (!account) throw std::invalid_argument(fmt::format("user: there is no '{}' on this host", user));
-    const uid_t uid = account->pw_uid;
-    gid_t gid = account->pw_gid;
-    if (!group.empty()) {
-        const ::group* entry = ::getgrnam(group.c_str());
-        if (!entry)
-            throw std::invalid_argument(fmt::format("user_group: there is no '{}' on this host", group));
-        gid = entry->gr_gid;
-    }
+    const auto [uid, gid] = find_account(user, group);
     // After an upgrade this process is the user's from its start.
     if (uid != 0 && ::getuid() == uid && ::geteuid() == uid && ::getgid() == gid && ::getegid() == gid)
         return;

@@ -119,6 +119,28 @@ std::uint64_t resident_bytes(pid_t pid) {
     return std::strtoull(second, nullptr, 10) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
+std::uint64_t proportional_bytes(pid_t pid) {
+    const std::string text = proc_file(pid, "smaps_rollup");
+    constexpr std::string_view kName = "\nPss:";
+    const std::size_t found = text.find(kName);
+    if (found == std::string::npos) return resident_bytes(pid);
+    return std::strtoull(text.c_str() + found + kName.size(), nullptr, 10) * 1024;
+}
+
+std::chrono::nanoseconds processor_time(pid_t pid) {
+    const std::string text = proc_file(pid, "stat");
+    std::size_t at = text.rfind(')');
+    // Behind the name come the state, which is the third field, and as the 14th and 15th the times.
+    for (int field = 2; field < 14 && at != std::string::npos; ++field)
+        at = text.find(' ', at + 1);
+    if (at == std::string::npos) return {};
+    char* second = nullptr;
+    const std::uint64_t user = std::strtoull(text.c_str() + at, &second, 10);
+    const std::uint64_t system = std::strtoull(second, nullptr, 10);
+    return std::chrono::nanoseconds((user + system) * 1'000'000'000 /
+                                    static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK)));
+}
+
 std::string describe_state(pid_t pid) {
     const char state = state_of(pid);
     switch (state) {

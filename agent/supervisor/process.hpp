@@ -26,6 +26,13 @@ void set_orphan_patience(std::chrono::milliseconds patience);
 /// Bytes of memory in RAM, from /proc; 0 if the process is not there.
 std::uint64_t resident_bytes(pid_t pid);
 
+/// Likewise, but of pages that are shared with other processes the process' share (PSS); the resident ones where the kernel
+/// does not tell. Takes the kernel milliseconds for gigabytes.
+std::uint64_t proportional_bytes(pid_t pid);
+
+/// What all threads of the process have used of the processors; 0 if it is not there.
+std::chrono::nanoseconds processor_time(pid_t pid);
+
 /// What the kernel says that the first thread of a process is at: "it is running", "it is stopped", "it sleeps in
 /// futex_wait_queue".
 std::string describe_state(pid_t pid);

@@ -372,6 +372,11 @@ unsigned Roster::serving() const {
         workers_.begin(), workers_.end(), [](const Worker& worker) { return worker.role == Role::serving; }));
 }
 
+void Roster::for_each_serving(const std::function<void(pid_t pid, unsigned seat)>& function) const {
+    for (const Worker& worker : workers_)
+        if (worker.role == Role::serving) function(worker.pid, worker.seat);
+}
+
 bool Roster::settled() const {
     return queue_.empty() &&
            std::none_of(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.cycling; });

@@ -70,9 +70,13 @@ public:
     /// the worker has ended.
     Verdict keep(unsigned slot, std::uint64_t generation, const std::string& reason);
     Verdict scale(unsigned workers, const std::string& reason);
+    /// The serving worker with the most resident memory.
+    Verdict cycle_largest(const std::string& reason);
 
     /// How many workers serve.
     unsigned serving() const;
+    /// Calls `function` with pid and seat of each worker that serves.
+    void for_each_serving(const std::function<void(pid_t pid, unsigned seat)>& function) const;
     /// No cycle is under way or waits for its turn.
     bool settled() const;
     unsigned target() const { return target_; }

@@ -89,6 +89,20 @@ Roster::Verdict Roster::keep(unsigned slot, std::uint64_t generation, const std:
             fmt::format("Worker {}: generation {} (pid {}) is kept.", slot, generation, worker->pid)};
 }
 
+Roster::Verdict Roster::cycle_largest(const std::string& reason) {
+    const Worker* largest = nullptr;
+    std::uint64_t most = 0;
+    for (const Worker& worker : workers_) {
+        const std::uint64_t resident =
+            segment_.seat(worker.seat)->resident_bytes.load(std::memory_order_relaxed);
+        if (worker.role != Role::serving || worker.seat / 2 >= target_ || resident < most) continue;
+        most = resident;
+        largest = &worker;
+    }
+    if (!largest) return {Refusal::refused, "No worker serves."};
+    return cycle(largest->seat / 2, largest->generation, reason);
+}
+
 Roster::Verdict Roster::scale(unsigned workers, const std::string& reason) {
     if (stopping_) return {Refusal::refused, "The group is stopping."};
     if (workers < 1 || workers > slots_.size())

@@ -187,6 +187,12 @@ void scale_group(Connection& agent, unsigned workers, bool as_json) {
                text_field(result, "message"));
 }
 
+void reload_configuration(Connection& agent, bool as_json) {
+    const json result = agent.call("group.reload");
+    if (as_json) return print(result);
+    fmt::print("{}\n", text_field(result, "message"));
+}
+
 void show_settings(Connection& agent, bool all, bool as_json) {
     const json settings = agent.call("settings");
     if (as_json) return print(settings);

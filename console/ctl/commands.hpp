@@ -15,6 +15,7 @@ void show_workers(Connection& agent, bool json);
 /// Of the workers of one slot, or of all (no slot).
 void show_connections(Connection& agent, std::optional<std::uint32_t> slot, bool json);
 void scale_group(Connection& agent, unsigned workers, bool json);
+void reload_configuration(Connection& agent, bool as_json);
 
 /// Facts, settings and tunables; not the environment unless `all`.
 void show_settings(Connection& agent, bool all, bool json);

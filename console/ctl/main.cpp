@@ -81,6 +81,7 @@ void add_commands(CLI::App& app, Arguments& arguments) {
         ->required()
         ->check(CLI::PositiveNumber);
 
+    app.add_subcommand("reload", "Read the configuration file again, then replace all workers");
     CLI::App* upgrade = app.add_subcommand(
         "upgrade", "Replace the program: the new version takes over when all its workers are ready");
     upgrade->add_flag("--no-wait", arguments.no_wait, "Return when the agent has accepted the command");
@@ -115,6 +116,7 @@ void run(const CLI::App& app, const Arguments& arguments) {
     if (app.got_subcommand("connections"))
         return ctl::show_connections(agent, arguments.slot, arguments.json);
     if (app.got_subcommand("scale")) return ctl::scale_group(agent, arguments.workers, arguments.json);
+    if (app.got_subcommand("reload")) return ctl::reload_configuration(agent, arguments.json);
     if (app.got_subcommand("keep")) return ctl::keep(agent, *arguments.slot, arguments.json);
     if (app.got_subcommand("settings")) return ctl::show_settings(agent, arguments.all, arguments.json);
     if (app.got_subcommand("set"))

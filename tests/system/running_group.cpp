@@ -46,10 +46,10 @@ RunningGroup::RunningGroup(int workers, const QStringList& more_options, std::fu
         ::setpgid(0, 0);  // what kill_whole() kills
         if (in_arbiter) in_arbiter();
     });
-    process_.start(file("mailroom"),
-                   QStringList{"--listen", "127.0.0.1:0", "--workers", QString::number(workers), "--agent",
-                               socket_, "--segment", segment(), "--allow-misbehaviour"} +
-                       more_options);
+    QStringList options = {"--listen", "127.0.0.1:0",         "--agent", socket_, "--segment",
+                           segment(),  "--allow-misbehaviour"};
+    if (!more_options.contains("--config")) options += {"--workers", QString::number(workers)};
+    process_.start(file("mailroom"), options + more_options);
     process_.waitForStarted();
     pgid_ = static_cast<pid_t>(process_.processId());
     QByteArray said;

@@ -20,7 +20,8 @@ QString program(const QString& name);
 
 class RunningGroup {
 public:
-    /// Starts it and waits until all workers are ready; `failure()` says why not.
+    /// Starts it and waits until all workers are ready; `failure()` says why not. With a --config among the options, it
+    /// is the file that says how many workers.
     /// `in_arbiter` runs in the arbiter's process before its program does.
     explicit RunningGroup(int workers, const QStringList& more_options = {},
                           std::function<void()> in_arbiter = {});

@@ -111,11 +111,11 @@ void TestSettings::what_a_group_is_and_how_it_is_set_up_can_be_read() {
         return found["kind"].toString() + " " + found["value"].toString() + " from " +
                found["origin"].toString();
     };
-    QCOMPARE(row("drain_deadline"), QString("tunable 3s from command line"));
+    QCOMPARE(row("drain_deadline"), QString("tunable 3s from command line --drain-deadline"));
     QCOMPARE(row("start_deadline"), QString("tunable 30s from default"));
-    QCOMPARE(row("worker_memory_limit"), QString("tunable 2GiB from command line"));
+    QCOMPARE(row("worker_memory_limit"), QString("tunable 2GiB from command line --worker-memory-limit"));
     QCOMPARE(row(kDeadline), QString("tunable 5s from default"));
-    QCOMPARE(row("workers"), QString("setting 2 from default"));
+    QCOMPARE(row("workers"), QString("setting 2 from command line --workers"));
     QCOMPARE("http://" + setting(group, "listener_0_address")["value"].toString(), group.url());
     QCOMPARE(row("environment.SIGNALBOX_TEST_PASSWORD"), QString("fact (redacted) from environment"));
     QVERIFY(row("executable").endsWith("/mailroom from process"));

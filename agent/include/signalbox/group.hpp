@@ -16,7 +16,8 @@
 //
 //     TERM, INT      drain and stop; sent again: stop at once
 //     QUIT           stop at once
-//     HUP            cycle all workers, a few at a time
+//     HUP            read the configuration file again, if there is one (configuration.hpp); then, unless it is
+//                    refused, cycle all workers, a few at a time
 //     USR1           the workers reopen their log files (Group::log_to)
 //     USR2           upgrade: see below
 //     TTIN, TTOU     one worker more, one worker less; between 1 and max_workers
@@ -52,6 +53,9 @@
 #include "signalbox/transport.hpp"
 
 namespace signalbox {
+namespace configuration {
+class Source;
+}
 
 /// Limits of one HTTP listener. A request beyond a size is refused (431, 413), one beyond a deadline with
 /// 408.
@@ -76,6 +80,7 @@ struct ListenerOptions {
     std::optional<ProxyOptions> proxy{};              ///< none: the peer is who has connected
     std::optional<CompressionOptions> compression{};  ///< of http(): nothing is compressed without it
     StreamLimits stream{};                            ///< of stream()
+    std::string name{};  ///< by which a configuration knows it: "web"; "": by its number
 };
 
 /// TLS 1.3 with client certificates for the agent's TCP port. PEM files.
@@ -87,10 +92,13 @@ struct AgentTls {
     std::vector<std::string> operators{};  ///< subject common names that may act; others may only look
 };
 
+enum class CaptureOutput { automatic, yes, no };
+
 struct GroupOptions {
     std::string name{};
     unsigned workers = 2;
-    unsigned max_workers = 64;                         ///< the most that scaling may reach
+    unsigned max_workers = 64;     ///< the most that scaling may reach
+    std::int64_t min_workers = 1;  ///< the fewest that autoscaling goes down to; a tunable
     std::chrono::milliseconds drain_deadline{10'000};  ///< what is open after that is closed
     std::chrono::milliseconds start_deadline{30'000};  ///< a worker not ready by then is replaced
     /// A new version whose workers are not all ready by then does not take over. A tunable.
@@ -104,6 +112,20 @@ struct GroupOptions {
         0;  ///< answered; each worker has up to a tenth more, so that not all go at once
     std::chrono::seconds worker_age_limit{0};       ///< likewise
     std::chrono::milliseconds worker_lag_limit{0};  ///< event loop later than this ten times within a minute
+
+    /// Resident memory of all workers together, what they share counted once. Near it (nine tenths) the group does not
+    /// grow; above it the largest worker is cycled, one at a time. A tunable; 0: no limit.
+    Bytes total_memory_limit{0};
+
+    // The number of workers follows the load, between min_workers and max_workers: up quickly when connections wait
+    // too long for a worker or the workers use more than four fifths of their processors, down slowly and one by one
+    // when they would have enough to spare without it. Each step is the event `group_scaled` with its reason. All are
+    // tunables.
+    bool autoscale = false;
+    std::chrono::milliseconds autoscale_queue_target{50};  ///< a connection that waits longer waits too long
+    std::chrono::milliseconds autoscale_up_after{1'000};   ///< too much load for this long: more workers
+    std::chrono::milliseconds autoscale_down_after{180'000};  ///< little load for this long: one less
+    std::chrono::milliseconds autoscale_hold{600'000};  ///< nothing of that so long after somebody has scaled
 
     /// An event loop that is late by this much is reported, with the stack that it is stuck in; at most 5 a minute. A
     /// tunable; 0: never.
@@ -122,8 +144,8 @@ struct GroupOptions {
     std::string
         pid_file{};  ///< of the arbiter; locked while it runs, emptied and if possible removed at the end
     /// Whether what the workers and the agent write to stdout and stderr goes through the arbiter, which prefixes each line
-    /// with its process. Unset: if daemonized or with output_file.
-    std::optional<bool> capture_output{};
+    /// with its process. Automatic: if daemonized or with output_file.
+    CaptureOutput capture_output = CaptureOutput::automatic;
     /// Where that goes, and what the arbiter itself says; rotated at 64 MiB, five are kept. "": to the group's own stderr
     /// (daemonized: nowhere). Opened again upon USR1.
     std::string output_file{};
@@ -132,8 +154,8 @@ struct GroupOptions {
     /// then. From run() on stdin and stdout are /dev/null, and stderr when the group is ready. A group whose workers keep
     /// failing before that ends.
     bool daemonize = false;
-    std::string directory{};          ///< working directory of a daemonized group from run() on; "": as it is
-    std::optional<unsigned> umask{};  ///< of all processes; unset: as it is
+    std::string directory{};  ///< working directory of a daemonized group from run() on; "": as it is
+    std::string umask{};      ///< of all processes, in octal digits: "027"; "": as it is
     std::string process_group_file{};  ///< like pid_file: whom `kill -TERM -PGID` ends
     std::uint64_t open_files = 0;      ///< RLIMIT_NOFILE of all processes; 0: as it is
     /// Whom all processes run as from run() on, when everything is bound; "": as now. Needs root.
@@ -141,6 +163,8 @@ struct GroupOptions {
     std::string user_group{};     ///< "": the user's own
     bool pin_workers = false;     ///< worker n runs on the n-th of the allowed processors, cyclically
     std::string origin = "code";  ///< where what differs from the defaults was chosen: "command line"
+    /// Of a group that is set up by a Configuration: knows where each setting was chosen, and reads the file again.
+    std::shared_ptr<const configuration::Source> configuration{};
 };
 
 class Group {

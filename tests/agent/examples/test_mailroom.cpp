@@ -169,15 +169,21 @@ private slots:
         };
         row("no workers", {"--workers", "0"}, "--workers");
         row("no size", {"--memory-limit", "12parsecs"}, "'512MiB'");
-        row("no unit", {"--queue-deadline", "5"}, "'500ms'");
-        row("too long", {"--drain-deadline", "99999999999min"}, "24 hours");
+        row("no unit", {"--queue-deadline", "5"}, "--queue-deadline: '5' is not a duration; try '250ms'");
+        row("too long", {"--drain-deadline", "99999999min"}, "its maximum of 24h");
         row("no capacity", {"--queue-capacity", "-1"}, "--queue-capacity");
-        row("TLS without certificate", {"--agent-tls", "127.0.0.1:0"}, "--agent-cert");
-        row("a certificate without its key", {"--tls-cert", "/dev/null"}, "--tls-key");
+        row("TLS without certificate", {"--agent-tls", "127.0.0.1:0"},
+            "agent_tls.certificate: agent_tls needs it");
+        row("a certificate without its key", {"--tls-cert", "/dev/null"},
+            "listeners.web.tls.key: TLS needs it");
         row("no network", {"--trusted-proxy", "10.0.0.0/33"}, "'10.0.0.0/33' is no network; try");
-        row("no such file", {"--agent-cert", "/nonexistent/cert.pem"}, "/nonexistent/cert.pem");
+        row("no such file", {"--tls-cert", "/nonexistent/cert.pem", "--tls-key", "/dev/null"},
+            "/nonexistent/cert.pem");
         row("no address", {"--listen", "nonsense"}, "nonsense");
         row("no such option", {"--bogus"}, "--bogus");
+        row("a misspelt option", {"--wrokers=3"}, "did you mean '--workers'?");
+        row("no setting of a listener", {"--listener", "web.bakclog=3"}, "did you mean 'backlog'?");
+        row("no listener", {"--listener", "wep.backlog=3"}, "there is no listener 'wep'; there are: web");
     }
     void wrong_values_are_refused_with_what_would_be_right() {
         QFETCH(QStringList, arguments);

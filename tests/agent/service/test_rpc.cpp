@@ -106,7 +106,8 @@ void TestRpc::the_authorizer_denies_what_its_table_does_not_allow_data() {
           "listeners.list", "instruments.list", "events.list", "telemetry.subscribe", "telemetry.unsubscribe",
           "settings", "set"})
         QTest::newRow(what) << what << yes << yes;
-    for (const char* what : {"worker.cycle", "worker.keep", "group.cycle", "group.scale", "group.upgrade"})
+    for (const char* what :
+         {"worker.cycle", "worker.keep", "group.cycle", "group.reload", "group.scale", "group.upgrade"})
         QTest::newRow(what) << what << no << yes;
     for (const char* what : {"", "worker.kill", "workers.list ", "GET /secret", "PUT /", "Worker.cycle"})
         QTest::newRow(QByteArray("unknown: ") + what) << what << unknown << unknown;
@@ -217,6 +218,7 @@ void TestRpc::a_viewer_may_look_but_not_act() {
     QCOMPARE(code(desk.call("worker.cycle", {{"slot", 0}, {"generation", 1}})), -32001);
     QCOMPARE(code(desk.call("worker.keep", {{"slot", 0}, {"generation", 1}})), -32001);
     QCOMPARE(code(desk.call("group.cycle")), -32001);
+    QCOMPARE(code(desk.call("group.reload")), -32001);
     QCOMPARE(code(desk.call("group.scale", {{"workers", 1}})), -32001);
     QVERIFY(desk.arbiter.asked.empty());
 }
@@ -418,6 +420,8 @@ void TestRpc::the_arbiters_outcomes_become_results_and_errors() {
     QVERIFY(desk.call("worker.keep", {{"slot", 3}, {"generation", 9}})["result"]["generation"] == 9);
     QVERIFY(desk.arbiter.asked.back().operation == supervisor::Operation::keep_worker);
 
+    QVERIFY(desk.call("group.reload")["result"] == (json{{"message", "Its successor is starting."}}));
+    QVERIFY(desk.arbiter.asked.back().operation == supervisor::Operation::reload);
     QVERIFY(desk.call("group.upgrade")["result"]["message"] == "Its successor is starting.");
     QVERIFY(desk.arbiter.asked.back().operation == supervisor::Operation::upgrade);
 

@@ -132,6 +132,9 @@ void TestServiceManager::a_group_says_when_it_is_ready_reloads_and_stops() {
     config.worker = [](telemetry::SeatWriter& seat, const std::function<void()>& notify) {
         return getenv("NOTIFY_SOCKET") ? 1 : live(seat, notify);  // it is not theirs
     };
+    config.reload = [times = 0]() mutable {
+        return ++times == 2 ? Reloaded{.refusal = "Nobody likes it."} : Reloaded{};
+    };
     Running group(config);
     QTRY_COMPARE(fake.count("READY=1"), 1);
     QTRY_VERIFY(fake.heard().contains("STATUS=2 of 2 workers serve"));
@@ -141,6 +144,11 @@ void TestServiceManager::a_group_says_when_it_is_ready_reloads_and_stops() {
     const auto reloading = fake.heard().filter(QRegularExpression("^RELOADING=1\nMONOTONIC_USEC=[0-9]+$"));
     QCOMPARE(reloading.size(), 1);
     QVERIFY(fake.heard().indexOf(reloading[0]) < fake.heard().lastIndexOf("READY=1"));
+    // One that is refused has ended, too.
+    group.send(SIGHUP);
+    QTRY_COMPARE(fake.count("READY=1"), 3);
+    QCOMPARE(group.count("command_refused"), 1);
+    QCOMPARE(group.count("worker_starting"), 4);
     group.send(SIGTERM);
     QTRY_VERIFY(group.has_ended());
     QCOMPARE(fake.count("STOPPING=1\nSTATUS=The workers drain"), 1);
