@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -19,6 +20,7 @@
 #include "agent/service/service.hpp"
 #include "agent/sockets/inherited_sockets.hpp"
 #include "agent/supervisor/arbiter.hpp"
+#include "agent/supervisor/daemon.hpp"
 #include "agent/supervisor/journal.hpp"
 #include "agent/supervisor/pid_file.hpp"
 #include "agent/supervisor/predecessor.hpp"
@@ -62,6 +64,8 @@ std::string address_of(int listener) {
 
 using std::chrono::milliseconds;
 constexpr std::chrono::hours kDay{24};
+/// What a worker whose arbiter has died may take beyond its drain deadline.
+constexpr std::chrono::seconds kOrphanGrace{2};
 
 /// The group's own settings, with where they were chosen. Those that need no restart are tunables.
 class Settings {
@@ -189,6 +193,7 @@ struct Group::Impl {
     explicit Impl(GroupOptions given)
         : options(std::move(given)),
           program(supervisor::Program::of_this_process()),
+          daemon(options.daemonize),
           box(options, predecessor.segment()),
           telemetry({.group = options.name, .max_workers = options.max_workers, .path = box.path()}),
           settings(telemetry, options),
@@ -207,11 +212,12 @@ struct Group::Impl {
     int serve(telemetry::SeatWriter& seat, std::function<void()> notify);
     supervisor::ArbiterConfig arbiter_config();
 
-    void take_over(supervisor::PidFile& pid_file);
+    void take_over(supervisor::PidFile& pid_file, supervisor::ProcessGroupFile& process_group_file);
     supervisor::Journal journal() { return {telemetry.segment(), options.quiet}; }
 
     GroupOptions options;
     supervisor::Program program;
+    supervisor::Daemon daemon;
     supervisor::Predecessor predecessor;
     BlackBox box;
     Telemetry telemetry;
@@ -233,6 +239,7 @@ struct Group::Impl {
 
 Group::Group(GroupOptions options) {
     check(options);
+    if (options.umask) ::umask(static_cast<mode_t>(*options.umask & 0777));
     impl_ = std::make_unique<Impl>(std::move(options));
 }
 
@@ -338,7 +345,10 @@ int Group::Impl::serve(telemetry::SeatWriter& seat, std::function<void()> notify
                                  }});
     config.metrics = metrics;
     config.drain_deadline = settings.drain_deadline;
-    config.refresh = [this] { telemetry.refresh(); };
+    config.refresh = [this] {
+        telemetry.refresh();
+        supervisor::set_orphan_patience(settings.drain_deadline.get() + kOrphanGrace);
+    };
     if (log) config.reopen_logs = [&log] { log->reopen(); };
     config.notify_arbiter = std::move(notify);
     return server::run_worker(seat, config);
@@ -360,6 +370,9 @@ supervisor::ArbiterConfig Group::Impl::arbiter_config() {
         return serve(seat, std::move(notify));
     };
     config.quiet = options.quiet;
+    config.capture_output =
+        options.capture_output.value_or(options.daemonize || !options.output_file.empty());
+    config.output_file = options.output_file;
     for (const auto& listener : listeners)
         config.close_in_agent.push_back(listener->socket);
     if (options.agent_socket.empty()) return config;
@@ -386,9 +399,10 @@ supervisor::ArbiterConfig Group::Impl::arbiter_config() {
 }
 
 /// This process is in charge of the group from now on.
-void Group::Impl::take_over(supervisor::PidFile& pid_file) {
+void Group::Impl::take_over(supervisor::PidFile& pid_file, supervisor::ProcessGroupFile& process_group_file) {
     try {
         pid_file.take_over();
+        process_group_file.write();
     } catch (const std::exception& error) {
         journal().say(wire::Severity::error, "pid_file_not_written", error.what());
     }
@@ -411,9 +425,14 @@ int Group::run() {
                       .segment = segment,
                       .pid_file = pid_file.descriptor(),
                       .deadline = impl_->settings.upgrade_deadline};
-    config.handed_over = [&pid_file] { pid_file.give_away(); };
+    supervisor::ProcessGroupFile process_group_file(impl_->options.process_group_file);
+    if (!impl_->predecessor.in_charge()) process_group_file.write();
+    config.handed_over = [&] {
+        pid_file.give_away();
+        process_group_file.give_away();
+    };
     config.predecessor = &impl_->predecessor;
-    config.taken_over = [this, &pid_file] { impl_->take_over(pid_file); };
+    config.taken_over = [&] { impl_->take_over(pid_file, process_group_file); };
     if (pid_file.descriptor() >= 0) {
         config.close_in_workers.push_back(pid_file.descriptor());
         config.close_in_agent.push_back(pid_file.descriptor());
@@ -425,6 +444,15 @@ int Group::run() {
             wire::Severity::warning, "inherited_socket_unused",
             fmt::format("Nothing is served on the inherited {}; its address is that of no listener.",
                         unused));
+    supervisor::Daemon& daemon = impl_->daemon;
+    if (daemon.caller_waits()) {
+        config.close_in_workers.push_back(daemon.descriptor());
+        config.close_in_agent.push_back(daemon.descriptor());
+        config.started = [&daemon] { daemon.succeed(); };
+        // Workers that are not captured write where this process does.
+        daemon.leave_terminal(config.capture_output);
+    }
+    if (impl_->options.daemonize) supervisor::change_directory(impl_->options.directory);
     const int status = supervisor::Arbiter(impl_->telemetry, std::move(config)).run();
     if (segment >= 0) ::close(segment);
     return status;

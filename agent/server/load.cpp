@@ -24,15 +24,15 @@ bool LoadView::should_defer(std::size_t depth, std::uint64_t oldest_ns, std::uin
     const std::uint64_t late = since(last_turn_.load(std::memory_order_relaxed), now);
     const std::uint64_t waited = oldest_ns != 0 ? since(oldest_ns, now) : 0;
     const bool stuck = late > kStuck || waited > kStuckWithWork;
-    return (stuck || depth >= kMargin) && another_is_better_off(depth, stuck, std::max(late, waited), now);
+    return (stuck || depth >= kMargin) &&
+           another_is_better_off(depth, stuck ? std::max(late, waited) : 0, now);
 }
 
-bool LoadView::another_is_better_off(std::size_t depth, bool stuck, std::uint64_t late,
-                                     std::uint64_t now) const {
+bool LoadView::another_is_better_off(std::size_t depth, std::uint64_t stuck, std::uint64_t now) const {
     // On a machine that is short of processor time everybody is late, but whoever is stuck is much later. The least
     // late of all defers to nobody.
-    const std::uint64_t not_turned = std::max(kStuck, late / 2);
-    const std::uint64_t not_served = std::max(kStuckWithWork, late / 2);
+    const std::uint64_t not_turned = std::max(kStuck, stuck / 2);
+    const std::uint64_t not_served = std::max(kStuckWithWork, stuck / 2);
     constexpr auto relaxed = std::memory_order_relaxed;
     const telemetry::Segment& segment = seat_.segment();
     const unsigned workers = segment.geometry().slot_count * 2;
@@ -48,7 +48,7 @@ bool LoadView::another_is_better_off(std::size_t depth, bool stuck, std::uint64_
         const std::uint64_t waiting = queue.pushed.load(relaxed) - popped;
         const std::uint64_t oldest = queue.oldest_monotonic_ns.load(relaxed);
         if (oldest != 0 && since(oldest, now) > not_served) continue;
-        if (stuck ? waiting < queue.capacity.load(relaxed) : waiting + kMargin <= depth) return true;
+        if (stuck > 0 ? waiting < queue.capacity.load(relaxed) : waiting + kMargin <= depth) return true;
     }
     return false;
 }

@@ -25,8 +25,8 @@ public:
     bool should_defer(std::size_t depth, std::uint64_t oldest_ns, std::uint64_t now) const;
 
 private:
-    /// `late`: how long this worker has not turned, or a connection has waited for it.
-    bool another_is_better_off(std::size_t depth, bool stuck, std::uint64_t late, std::uint64_t now) const;
+    /// `stuck`: how long this worker has not turned, or has left a connection waiting; 0: not for too long.
+    bool another_is_better_off(std::size_t depth, std::uint64_t stuck, std::uint64_t now) const;
 
     telemetry::SeatWriter& seat_;
     unsigned listener_;

@@ -12,7 +12,6 @@
 #include "agent/server/intake.hpp"
 #include "agent/server/open_files.hpp"
 #include "agent/server/worker_context.hpp"
-#include "agent/supervisor/process.hpp"
 
 namespace signalbox::server {
 
@@ -24,8 +23,6 @@ constexpr auto kBeat = DeadlineWheel::kTick;
 constexpr unsigned kBeatsPerSecond = 10;
 /// A client that has just had an answer may have the next request on its way.
 constexpr auto kQuietWhenDraining = 500ms;
-/// Beyond the drain deadline, should the arbiter have died.
-constexpr auto kOrphanGrace = 2s;
 
 /// A listener's queue and the two threads' ends of it.
 struct Entrance {
@@ -115,7 +112,6 @@ private:
             if (entrance->queue.take_shortage()) context_.make_room(now);
         if (beats_++ % kBeatsPerSecond == 0) {
             context_.seat.set_open_files(count_open_files());
-            supervisor::set_orphan_patience(config_.drain_deadline.get() + kOrphanGrace);
             if (config_.refresh) config_.refresh();
             for (const auto& entrance : entrances_)
                 entrance->intake.look_after(now);

@@ -67,7 +67,7 @@ void AgentKeeper::maintain(std::uint64_t now) {
                  static_cast<std::uint32_t>(pid));
 }
 
-bool AgentKeeper::reaped(pid_t pid, int wait_status, std::uint64_t now) {
+bool AgentKeeper::reaped(pid_t pid, int wait_status, std::uint64_t now, const std::string& last_words) {
     if (pid != pid_) return false;
     pid_ = 0;
     close_socket();
@@ -77,10 +77,12 @@ bool AgentKeeper::reaped(pid_t pid, int wait_status, std::uint64_t now) {
     not_before_ns_ =
         failures_ <= 1 ? now : now + std::min(50 * kMillisecond << std::min(failures_, 10u), kLongestBackOff);
     if (!stopping_)
-        journal_.say(Severity::error, "agent_died",
-                     fmt::format("The agent (pid {}) ended: {}. Another one starts{}.", pid,
-                                 describe_exit(wait_status), not_before_ns_ > now ? " soon" : ""),
-                     static_cast<std::uint32_t>(pid));
+        journal_.say(
+            Severity::error, "agent_died",
+            fmt::format("The agent (pid {}) ended: {}. Another one starts{}.{}", pid,
+                        describe_exit(wait_status), not_before_ns_ > now ? " soon" : "",
+                        last_words.empty() ? "" : fmt::format(" Its last words: {:.160}", last_words)),
+            static_cast<std::uint32_t>(pid));
     return true;
 }
 

@@ -28,7 +28,7 @@ public:
     /// When maintain() has to be called at the latest; UINT64_MAX: no hurry.
     std::uint64_t next_deadline() const;
     /// A child has ended. False if it was not the agent.
-    bool reaped(pid_t pid, int wait_status, std::uint64_t now);
+    bool reaped(pid_t pid, int wait_status, std::uint64_t now, const std::string& last_words = {});
     /// No more agents; this one is told to end, and later killed.
     void stop();
     /// Takes that back: another one starts when this one has ended.

@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+#include <utility>
 
 #include "agent/supervisor/process.hpp"
 #include "agent/telemetry/crash_handler.hpp"
@@ -48,7 +49,9 @@ Arbiter::Arbiter(Telemetry& telemetry, ArbiterConfig config)
     : telemetry_(telemetry),
       segment_(telemetry.segment()),
       config_(std::move(config)),
-      journal_(segment_, config_.quiet),
+      sink_(config_.output_file),
+      captured_(config_.capture_output, sink_),
+      journal_(segment_, config_.quiet, &sink_),
       roster_(segment_, journal_,
               [this] {
                   RosterConfig roster = config_.roster;
@@ -73,6 +76,7 @@ std::vector<int> Arbiter::own_descriptors() const {
         descriptors.insert(descriptors.end(), more.begin(), more.end());
     };
     add(upgrade_.descriptors());
+    add(captured_.descriptors());
     if (config_.predecessor) add(config_.predecessor->descriptors());
     if (config_.upgrade.segment >= 0) descriptors.push_back(config_.upgrade.segment);
     return descriptors;
@@ -81,7 +85,9 @@ std::vector<int> Arbiter::own_descriptors() const {
 pid_t Arbiter::fork_worker(unsigned seat) {
     std::vector<int> to_close = own_descriptors();
     to_close.insert(to_close.end(), config_.close_in_workers.begin(), config_.close_in_workers.end());
-    return fork_child(to_close, [this, seat] {
+    CapturedOutput::Pipes pipes = captured_.open();
+    const pid_t pid = fork_child(to_close, [this, seat, &pipes] {
+        pipes.take();
         telemetry_.attach(seat);
         // The arbiter stores the same number, but perhaps later than the worker is ready.
         segment_.seat(seat)->pid.store(static_cast<std::uint32_t>(::getpid()), std::memory_order_release);
@@ -93,16 +99,25 @@ pid_t Arbiter::fork_worker(unsigned seat) {
             [[maybe_unused]] const ssize_t written = ::write(wake, &one, sizeof one);
         });
     });
+    if (pid > 0)
+        captured_.watch(std::move(pipes), pid,
+                        fmt::format("worker {}, generation {}", seat / 2,
+                                    segment_.seat(seat)->generation.load(std::memory_order_relaxed)));
+    return pid;
 }
 
 pid_t Arbiter::fork_agent(int command_socket) {
     std::vector<int> to_close = own_descriptors();
     to_close.push_back(wake_);
     to_close.insert(to_close.end(), config_.close_in_agent.begin(), config_.close_in_agent.end());
-    return fork_child(to_close, [this, command_socket] {
+    CapturedOutput::Pipes pipes = captured_.open();
+    const pid_t pid = fork_child(to_close, [this, command_socket, &pipes] {
+        pipes.take();
         telemetry_.detach();
         return config_.agent(command_socket);
     });
+    if (pid > 0) captured_.watch(std::move(pipes), pid, "agent");
+    return pid;
 }
 
 int Arbiter::run() {
@@ -132,12 +147,14 @@ int Arbiter::run() {
         roster_.maintain(now_);
         maintain_upgrade(now_);
         maintain_succession(now_);
+        note_start();
         if (is_in_charge()) {
             agent_.maintain(now_);
             tell_manager(now_);
         }
         wait_for_something(now_);
         now_ = telemetry::monotonic_ns();
+        captured_.read(now_);
         handle_signals();
         reap();
         handle_commands();
@@ -148,15 +165,27 @@ int Arbiter::run() {
         if (waited >= kAgentFarewellMilliseconds) agent_.kill();
         pollfd signal{signals_, POLLIN, 0};
         ::poll(&signal, 1, 10);
+        captured_.read(telemetry::monotonic_ns());
         reap();
     }
     sigprocmask(SIG_SETMASK, &previous, nullptr);
-    return EX_OK;
+    return status_;
+}
+
+/// For whoever waits for the first time that all workers serve.
+void Arbiter::note_start() {
+    if (!config_.started) return;
+    if (roster_.serving() >= roster_.target() && roster_.settled()) {
+        std::exchange(config_.started, {})();
+    } else if (segment_.group().degraded.load(std::memory_order_relaxed) != 0 && !stopping_) {
+        status_ = EX_UNAVAILABLE;
+        begin_stop(true);
+    }
 }
 
 void Arbiter::wait_for_something(std::uint64_t now) {
-    std::uint64_t deadline =
-        std::min({roster_.next_deadline(now), upgrade_.next_deadline(), next_sample_ns_});
+    std::uint64_t deadline = std::min({roster_.next_deadline(now), upgrade_.next_deadline(),
+                                       captured_.next_deadline(now), next_sample_ns_});
     if (is_in_charge()) deadline = std::min({deadline, agent_.next_deadline(), manager_.next_beat()});
     const std::uint64_t wait = deadline > now ? (deadline - now + kMillisecond - 1) / kMillisecond : 0;
     std::vector<pollfd> descriptors = {{signals_, POLLIN, 0},
@@ -165,6 +194,7 @@ void Arbiter::wait_for_something(std::uint64_t now) {
     if (config_.predecessor) descriptors.push_back({config_.predecessor->socket(), POLLIN, 0});
     for (const int descriptor : upgrade_.descriptors())
         descriptors.push_back({descriptor, POLLIN, 0});
+    captured_.add_to(descriptors, now);
     ::poll(descriptors.data(), descriptors.size(), static_cast<int>(wait));
     if (descriptors[1].revents != 0) {
         std::uint64_t count = 0;
@@ -188,6 +218,7 @@ void Arbiter::handle_signals() {
                 break;
             case SIGUSR1:
                 roster_.forward(SIGUSR1);
+                sink_.reopen();
                 journal_.say(Severity::info, "logs_reopened", "SIGUSR1: the workers reopen their log files.");
                 break;
             case SIGUSR2:
@@ -254,11 +285,13 @@ void Arbiter::begin_stop(bool at_once) {
 
 void Arbiter::reap() {
     int status = 0;
-    for (pid_t pid; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;)
+    for (pid_t pid; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
+        const std::string last_words = captured_.finish(pid);
         if (upgrade_.reaped(pid, status, now_))
             note_upgrade_failed();
-        else if (!agent_.reaped(pid, status, now_))
-            roster_.reaped(pid, status, now_);
+        else if (!agent_.reaped(pid, status, now_, last_words))
+            roster_.reaped(pid, status, now_, last_words);
+    }
 }
 
 void Arbiter::handle_commands() {

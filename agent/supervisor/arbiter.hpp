@@ -7,9 +7,11 @@
 
 #include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "agent/supervisor/agent_keeper.hpp"
+#include "agent/supervisor/captured_output.hpp"
 #include "agent/supervisor/predecessor.hpp"
 #include "agent/supervisor/roster.hpp"
 #include "agent/supervisor/service_manager.hpp"
@@ -27,6 +29,13 @@ struct ArbiterConfig {
     std::vector<int> close_in_workers{};  ///< descriptors that only the agent needs
     std::vector<int> close_in_agent{};    ///< descriptors that only the workers need
     bool quiet = false;
+    bool capture_output = false;  ///< of workers and agent
+    std::string
+        output_file{};  ///< where that, and what the arbiter says, goes; "": to its own stdout and stderr
+
+    /// Called when all workers serve for the first time. If there is somebody to be told, a group whose workers keep
+    /// failing before that ends, with EX_UNAVAILABLE.
+    std::function<void()> started{};
 
     UpgradeConfig upgrade{};              ///< to be replaced by another process
     std::function<void()> handed_over{};  ///< called when that is in charge
@@ -60,6 +69,7 @@ private:
     void begin_stop(bool at_once);
     void begin_reload();
     void tell_manager(std::uint64_t now);
+    void note_start();
     Roster::Verdict begin_upgrade(const std::string& reason);
     bool is_in_charge() const;
     void maintain_upgrade(std::uint64_t now);
@@ -71,6 +81,8 @@ private:
     Telemetry& telemetry_;
     telemetry::Segment& segment_;
     ArbiterConfig config_;
+    OutputSink sink_;
+    CapturedOutput captured_;
     Journal journal_;
     Roster roster_;
     AgentKeeper agent_;
@@ -80,6 +92,7 @@ private:
     int wake_ = -1;  ///< an eventfd that workers write to
     ServiceManager manager_;
     bool stopping_ = false;
+    int status_ = 0;
     bool ready_told_ = false;  ///< to the manager, since the start or the last reload
     std::uint64_t next_sample_ns_ = 0;
     std::uint64_t next_inheritance_ns_ = 0;

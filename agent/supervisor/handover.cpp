@@ -75,9 +75,14 @@ ReceivedRecord receive_record(int socket) {
     message.msg_iovlen = 1;
     message.msg_control = control.bytes;
     message.msg_controllen = sizeof control.bytes;
-    const ssize_t length = ::recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC);
+    const auto receive = [&] {
+        return ::recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC);
+    };
+    ssize_t length = receive();
+    // It has ended with something unread; what it said before comes after this.
+    if (length < 0 && errno == ECONNRESET) length = receive();
     if (length < 0 && (errno == EAGAIN || errno == EINTR)) return received;
-    if (length <= 0) {  // ECONNRESET: it has ended with something unread
+    if (length <= 0) {
         received.kind = ReceivedRecord::Kind::end;
         return received;
     }

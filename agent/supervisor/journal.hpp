@@ -9,10 +9,13 @@
 
 namespace signalbox::supervisor {
 
+class OutputSink;
+
 class Journal {
 public:
-    /// `quiet`: only errors on stderr.
-    Journal(telemetry::Segment& segment, bool quiet) : segment_(segment), quiet_(quiet) {}
+    /// `quiet`: only errors on stderr. `sink`: where lines go instead.
+    Journal(telemetry::Segment& segment, bool quiet, OutputSink* sink = nullptr)
+        : segment_(segment), quiet_(quiet), sink_(sink) {}
 
     /// `pid` and `generation` of the worker that it is about; 0: the group. Never blocks: a line that stderr
     /// cannot take at once is dropped.
@@ -24,7 +27,10 @@ public:
 
 private:
     telemetry::Segment& segment_;
+    void write(std::string_view line) const;
+
     bool quiet_;
+    OutputSink* sink_;
 };
 
 }  // namespace signalbox::supervisor

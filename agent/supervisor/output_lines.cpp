@@ -82,9 +82,10 @@ void OutputLines::finish_line(const Handler& handle) {
     begun_.clear();
 }
 
-void OutputLines::read(const Handler& handle) {
-    for (std::size_t round = 0; descriptor_ >= 0 && round < kBytesAtOnce / (16 << 10); ++round)
-        if (!read_some(handle)) return;
+bool OutputLines::read(const Handler& handle) {
+    for (std::size_t round = 0; round < kBytesAtOnce / (16 << 10); ++round)
+        if (descriptor_ < 0 || !read_some(handle)) return false;
+    return true;
 }
 
 void OutputLines::finish(const Handler& handle) {

@@ -18,7 +18,7 @@ namespace signalbox::supervisor {
 class OutputLines {
 public:
     static constexpr std::size_t kLongestLine = 4096;
-    static constexpr std::size_t kBytesAtOnce = 64 << 10;
+    static constexpr std::size_t kBytesAtOnce = 128 << 10;
     using Handler = std::function<void(std::string_view line)>;
 
     OutputLines() = default;
@@ -29,8 +29,8 @@ public:
     OutputLines& operator=(OutputLines&& other) noexcept;
 
     int descriptor() const { return descriptor_; }  ///< -1 once all writers have closed it
-    /// What is there now. At the end of it, the beginning of a line counts as one.
-    void read(const Handler& handle);
+    /// What is there now. At the end of it, the beginning of a line counts as one. True: there may be more.
+    bool read(const Handler& handle);
     /// The writer has ended: all that is left, and no more, even if one of its children still has the pipe.
     void finish(const Handler& handle);
     /// The last line that was not empty; at most kLongestLine bytes before it was escaped.

@@ -222,7 +222,7 @@ void Roster::start(unsigned slot, std::uint64_t now) {
     say(Severity::info, "worker_starting", worker, fmt::format("{} starts.", name(worker)));
 }
 
-bool Roster::reaped(pid_t pid, int wait_status, std::uint64_t now) {
+bool Roster::reaped(pid_t pid, int wait_status, std::uint64_t now, const std::string& last_words) {
     const auto found = std::find_if(workers_.begin(), workers_.end(), [pid](const Worker& worker) {
         return worker.role != Role::vacant && worker.pid == pid;
     });
@@ -233,11 +233,12 @@ bool Roster::reaped(pid_t pid, int wait_status, std::uint64_t now) {
     const bool fault = is_own_fault(wait_status);
     const bool early =
         worker.role == Role::starting || now - worker.started_ns < nanoseconds(config_.proven_after);
+    const std::string words = last_words.empty() ? "" : fmt::format(" Its last words: {:.160}", last_words);
     say(expected && !fault ? Severity::info : Severity::error, expected ? "worker_exited" : "worker_died",
         worker,
-        fmt::format(
-            "{} ended: {}.{}", name(worker), describe_exit(wait_status),
-            worker.resuming ? " It had finished before it could be kept; its successor serves." : ""));
+        fmt::format("{} ended: {}.{}{}", name(worker), describe_exit(wait_status),
+                    worker.resuming ? " It had finished before it could be kept; its successor serves." : "",
+                    words));
     if (const auto crash = telemetry::keep_crash(segment_, worker.seat, worker.generation))
         say(Severity::error, "worker_crashed", worker,
             fmt::format("{} crashed: {}.", name(worker), telemetry::describe(*crash)));

@@ -54,8 +54,8 @@ public:
     /// Looks at heartbeats, and at every fifth call at what has limits; every 50 ms.
     void sample(std::uint64_t now);
 
-    /// A child has ended. False if it is not a worker.
-    bool reaped(pid_t pid, int wait_status, std::uint64_t now);
+    /// A child has ended. False if it is not a worker. `last_words`: the last line that it wrote, if that is known.
+    bool reaped(pid_t pid, int wait_status, std::uint64_t now, const std::string& last_words = {});
 
     /// Nothing if accepted, otherwise why not.
     enum class Refusal { none, stale, refused };

@@ -47,6 +47,24 @@ SideTotals difference(const Recorded::Side& now, const SideTotals& held) {
     return more;
 }
 
+/// Odd while it lives, whatever is thrown.
+class Folding {
+public:
+    explicit Folding(AtomicWord& sequence) : sequence_(sequence) {
+        detail::add_alone(sequence_, 1);
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+    }
+    ~Folding() {
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        detail::add_alone(sequence_, 1);
+    }
+    Folding(const Folding&) = delete;
+    Folding& operator=(const Folding&) = delete;
+
+private:
+    AtomicWord& sequence_;
+};
+
 void raise_distribution(std::span<const Recorded::Side> sides, std::byte* lane, const InstrumentCell& cell) {
     if (sides.empty()) return;
     DistributionTotals held;
@@ -126,11 +144,9 @@ void InheritedTotals::finish() {
 
 void InheritedTotals::take(const SegmentView& view, Collector& collector) {
     collector.collect();
-    Header& header = segment_.header();
-    Seat& seat = *segment_.seat(segment_.arbiter_seat());
     // Readers of this segment wait, as they do while a worker is folded: a bucket and its carry change together.
-    detail::add_alone(header.fold_sequence, 1);
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    const Folding folding(segment_.header().fold_sequence);
+    Seat& seat = *segment_.seat(segment_.arbiter_seat());
     seat.lanes_touched.fetch_or(1u << (segment_.geometry().lane_count - 1), std::memory_order_release);
     collector.visit_totals([this](const Collector::Total& total) {
         const InstrumentCell* cell = place_of(total.entry);
@@ -173,8 +189,6 @@ void InheritedTotals::take(const SegmentView& view, Collector& collector) {
                 seat_fault(view, other).empty())
                 add(view.registers(other));
     }
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-    detail::add_alone(header.fold_sequence, 1);
 }
 
 }  // namespace signalbox::telemetry

@@ -112,11 +112,8 @@ int RunningGroup::processes() const {
     for (const QString& entry : QDir("/proc").entryList(QDir::Dirs)) {
         bool is_pid = false;
         const pid_t pid = entry.toInt(&is_pid);
-        QFile status("/proc/" + entry + "/stat");
         // One whose parent was killed is this process' child, which does not wait for it.
-        if (is_pid && ::getpgid(pid) == group && status.open(QFile::ReadOnly) &&
-            !status.readAll().contains(") Z "))
-            ++count;
+        if (is_pid && ::getpgid(pid) == group && !is_gone(pid)) ++count;
     }
     return count;
 }

@@ -17,6 +17,7 @@ using namespace std::chrono_literals;
 
 constexpr int kWorkers = 3;
 constexpr std::chrono::seconds kJudgedFrom = 10min;
+constexpr double kFilledAfter = 400;  // seconds
 constexpr double kMostGrowth = 0.01;
 /// Of what a closed loop reaches beside the disturbances.
 constexpr double kLoad = 0.75;
@@ -156,21 +157,24 @@ void Soak::judge_counts(const RunningGroup& group, Report& report) const {
 }
 
 void Soak::judge_steadiness(Report& report) const {
-    const auto half = samples_.begin() + static_cast<std::ptrdiff_t>(samples_.size() / 2);
     const bool judged = duration_ >= kJudgedFrom;
+    const double from = judged ? kFilledAfter : samples_.back().second / 2;
+    const auto steady = std::find_if(samples_.begin(), samples_.end() - 1,
+                                     [from](const Sample& sample) { return sample.second >= from; });
     const auto judge = [&](const char* name, double Sample::*bytes, int Sample::*files) {
         std::vector<std::pair<double, double>> points;
         int most_files = 0;
-        for (auto sample = half; sample != samples_.end(); ++sample) {
+        for (auto sample = steady; sample != samples_.end(); ++sample) {
             points.emplace_back(sample->second, (*sample).*bytes);
             most_files = std::max(most_files, (*sample).*files);
         }
         const double grown = growth(points);
-        const int first_files = (*half).*files;
-        report.figures << QString("%1: %2 KiB, %3 % more over the second half; %4 descriptors, at most %5")
+        const int first_files = (*steady).*files;
+        report.figures << QString("%1: %2 KiB, %3 % more in the last %4 s; %5 descriptors, at most %6")
                               .arg(name)
                               .arg(points.back().second / 1024, 0, 'f', 0)
                               .arg(100 * grown, 0, 'f', 2)
+                              .arg(points.back().first - points.front().first, 0, 'f', 0)
                               .arg(first_files)
                               .arg(most_files);
         if (judged && grown > kMostGrowth) report.faults << QString("the memory of the %1 grows").arg(name);

@@ -23,8 +23,8 @@ public:
         QStringList figures;  ///< for a reader
     };
 
-    /// Half an hour tells more than a minute: what the agent keeps for its clients fills up for 5 minutes, so memory is
-    /// judged from 10 minutes on, over the second half.
+    /// What the agent keeps for its clients fills up for 5 minutes and a little, so memory is judged only if it takes 10
+    /// minutes or longer, over what comes after the first 400 s.
     explicit Soak(std::chrono::seconds duration) : duration_(duration) {}
 
     /// Needs a QCoreApplication.

@@ -45,9 +45,8 @@ void TestSlowClients::others_are_served_while_slow_ones_take_every_descriptor() 
     const double before = p99_milliseconds(undisturbed.finish(true));
 
     QProcess slow;
-    slow.setStandardOutputFile(QProcess::nullDevice());
-    slow.start(slowhttptest, {"-H", "-c", QString::number(kSlowClients), "-r", "400", "-i", "2", "-l", "300",
-                              "-u", group.url() + "/hello"});
+    slow.start(slowhttptest, {"-H", "-v", "0", "-c", QString::number(kSlowClients), "-r", "400", "-i", "2",
+                              "-l", "300", "-u", group.url() + "/hello"});
     QVERIFY(slow.waitForStarted());
     Load load(group.url() + "/hello", options);
     const auto connected = [&] { return group.counters()["connections_accepted_total"] > kSlowClients; };

@@ -29,6 +29,9 @@ private slots:
     void a_group_that_stops_ends_the_upgrade();
     void a_new_arbiter_that_is_killed_changes_nothing();
     void an_arbiter_that_dies_in_the_middle_is_succeeded();
+    void a_senseless_handover_is_named_data();
+    void a_senseless_handover_is_named();
+    void a_service_manager_is_told_who_is_in_charge();
 };
 
 namespace {
@@ -340,6 +343,65 @@ void TestUpgrade::an_arbiter_that_dies_in_the_middle_is_succeeded() {
     QCOMPARE(group.counters()["http_requests_total"], 11u);
     QTRY_COMPARE(group.processes(), 4);
     QCOMPARE(group.stop(), 0);
+}
+
+void TestUpgrade::a_senseless_handover_is_named_data() {
+    QTest::addColumn<QString>("value");
+    QTest::addColumn<QByteArray>("reason");
+    QTest::newRow("a word") << "seven" << QByteArray("SIGNALBOX_UPGRADE=seven names no descriptor");
+    QTest::newRow("closed") << "987" << QByteArray("SIGNALBOX_UPGRADE=987 names no descriptor");
+    QTest::newRow("no socket") << "0" << QByteArray("has handed over only a part");
+}
+
+void TestUpgrade::a_senseless_handover_is_named() {
+    QFETCH(QString, value);
+    QFETCH(QByteArray, reason);
+    QProcess process;
+    QProcessEnvironment environment = QProcessEnvironment::systemEnvironment();
+    environment.insert("SIGNALBOX_UPGRADE", value);
+    process.setProcessEnvironment(environment);
+    process.start(tests::program("mailroom"), {"--listen", "127.0.0.1:0", "--anonymous-segment"});
+    QVERIFY(process.waitForFinished());
+    QCOMPARE(process.exitCode(), 71);
+    const QByteArray said = process.readAllStandardError();
+    QVERIFY2(said.contains(reason), said);
+}
+
+void TestUpgrade::a_service_manager_is_told_who_is_in_charge() {
+    QTemporaryDir directory;
+    const QByteArray path = directory.filePath("notify").toLocal8Bit();
+    const int manager = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    qstrncpy(address.sun_path, path.constData(), sizeof address.sun_path);
+    QCOMPARE(::bind(manager, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    QByteArrayList heard;
+    const auto hear = [&]() -> const QByteArrayList& {
+        char message[4096];
+        for (ssize_t length; (length = ::recv(manager, message, sizeof message, 0)) > 0;)
+            if (!QByteArray(message, static_cast<int>(length)).startsWith("STATUS="))
+                heard << QByteArray(message, static_cast<int>(length));
+        return heard;
+    };
+    qputenv("NOTIFY_SOCKET", path);
+    RunningGroup group(1, {"--quiet"});
+    qunsetenv("NOTIFY_SOCKET");
+    QVERIFY2(group.failure().isEmpty(), qPrintable(group.failure()));
+    QTRY_COMPARE(hear(), QByteArrayList{"READY=1"});
+    group.set_program(script(group, "exit 78"));
+    QCOMPARE(ctl(group, {"upgrade"}).status, 1);
+    QTRY_COMPARE(hear().size(), 3);
+    QVERIFY2(heard[1].startsWith("RELOADING=1\nMONOTONIC_USEC="), heard[1]);
+    QCOMPARE(heard[2], QByteArray("READY=1"));
+    group.set_program(tests::program("mailroom"));
+    QCOMPARE(ctl(group, {"upgrade"}).status, 0);
+    QVERIFY(group.follow_upgrade());
+    const QByteArray main = "MAINPID=" + QByteArray::number(group.arbiter());
+    QTRY_COMPARE(hear().last(), QByteArray("READY=1"));
+    QCOMPARE(heard.mid(4), (QByteArrayList{main, main, "READY=1"}));
+    QCOMPARE(group.stop(), 0);
+    QVERIFY2(hear().last().startsWith("STOPPING=1"), heard.last());
+    ::close(manager);
 }
 
 QTEST_GUILESS_MAIN(TestUpgrade)

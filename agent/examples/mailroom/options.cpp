@@ -140,6 +140,15 @@ void add_server_options(CLI::App& app, Options& options) {
         ->type_name("PATH");
     app.add_option("--pid-file", options.group.pid_file, "Keep the arbiter's process number in this file")
         ->type_name("PATH");
+    app.add_flag("--daemonize", options.group.daemonize,
+                 "Serve in the background; return when all workers serve, or with what is wrong");
+    app.add_option(
+           "--output", options.group.output_file,
+           "Write what all processes print to this file, each line with whose it is; rotated at 64 MiB")
+        ->type_name("PATH");
+    app.add_option("--process-group-file", options.group.process_group_file,
+                   "Keep the number of the process group in this file: kill -TERM -NUMBER")
+        ->type_name("PATH");
     app.add_flag("--quiet", options.group.quiet, "Nothing on stderr but errors");
     app.add_flag("--allow-misbehaviour", options.allow_misbehaviour,
                  "Serve POST /misbehave/{leak,leak-files,spin,block,sleep,deadlock,crash,exit}, for\n"

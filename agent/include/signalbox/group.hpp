@@ -121,7 +121,21 @@ struct GroupOptions {
     bool quiet = false;  ///< nothing on stderr but errors
     std::string
         pid_file{};  ///< of the arbiter; locked while it runs, emptied and if possible removed at the end
-    std::uint64_t open_files = 0;  ///< RLIMIT_NOFILE of all processes; 0: as it is
+    /// Whether what the workers and the agent write to stdout and stderr goes through the arbiter, which prefixes each line
+    /// with its process. Unset: if daemonized or with output_file.
+    std::optional<bool> capture_output{};
+    /// Where that goes, and what the arbiter itself says; rotated at 64 MiB, five are kept. "": to the group's own stderr
+    /// (daemonized: nowhere). Opened again upon USR1.
+    std::string output_file{};
+    /// The Group's constructor goes on in the background, in a session of its own; the process that was called stays in it,
+    /// and ends when the group is ready (with 0), or with the group's status, whose messages it has had on its stderr by
+    /// then. From run() on stdin and stdout are /dev/null, and stderr when the group is ready. A group whose workers keep
+    /// failing before that ends.
+    bool daemonize = false;
+    std::string directory{};          ///< working directory of a daemonized group from run() on; "": as it is
+    std::optional<unsigned> umask{};  ///< of all processes; unset: as it is
+    std::string process_group_file{};  ///< like pid_file: whom `kill -TERM -PGID` ends
+    std::uint64_t open_files = 0;      ///< RLIMIT_NOFILE of all processes; 0: as it is
     /// Whom all processes run as from run() on, when everything is bound; "": as now. Needs root.
     std::string user{};
     std::string user_group{};     ///< "": the user's own

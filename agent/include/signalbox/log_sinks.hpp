@@ -27,8 +27,6 @@
 #include "common/wire/event.hpp"
 #include "signalbox/telemetry.hpp"
 
-struct stat;
-
 namespace signalbox {
 
 /// Takes events one after the other, on the writer's thread. To make one, override write().
@@ -125,19 +123,8 @@ protected:
     void flush() override;
 
 private:
-    bool open();
-    void close();
-    bool is_current(struct stat& status) const;
-    bool write_some();
-    std::size_t lines_within(std::uint64_t bytes) const;
-    bool rotate();
-    std::size_t without_half_line(std::size_t written);
-
-    JsonLinesOptions options_;
-    int file_ = -1;
-    bool regular_ = false;
-    std::string lines_;  ///< not yet in the file
-    std::chrono::steady_clock::time_point next_try_{};
+    struct File;
+    std::unique_ptr<File> file_;
 };
 
 struct LogWriterOptions {

@@ -34,8 +34,8 @@ std::string curl(const AgentChild& agent, const QString& target, QStringList mor
 }
 
 std::string post_rpc(const AgentChild& agent, const json& body) {
-    return curl({"--unix-socket", QString::fromStdString(agent.socket_path()), "-d",
-                 QString::fromStdString(body.dump()), "http://localhost/rpc"})
+    return curl(QStringList{"--unix-socket", QString::fromStdString(agent.socket_path()), "-d",
+                            QString::fromStdString(body.dump()), "http://localhost/rpc"})
         .out.toStdString();
 }
 

@@ -130,10 +130,10 @@ void TestAgentTls::check_tls_names_the_file_that_is_wrong() {
     wrong.certificate = "/nonexistent.pem";
     QVERIFY(complaint(wrong).contains("certificate '/nonexistent.pem'"));
     wrong = tls();
-    wrong.key = file("bob.key").toStdString();
+    wrong.key = certificates_.file("bob.key");
     QVERIFY2(complaint(wrong).contains("bob.key"), qPrintable(complaint(wrong)));
     wrong = tls();
-    wrong.client_authority = file("nothing.pem").toStdString();
+    wrong.client_authority = certificates_.file("nothing.pem");
     QVERIFY(complaint(wrong).contains("nothing.pem"));
 }
 
