@@ -1,7 +1,9 @@
 #include "agent/server/stream_core.hpp"
 
 #include <algorithm>
+#include <boost/asio/cancellation_state.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/system/system_error.hpp>
 #include <cassert>
 
@@ -154,6 +156,10 @@ awaitable<bool> StreamCore::receive(Patience patience) {
         if (input_.empty() && input_.capacity() > kLeastBulkRead) input_ = server::ReadBuffer();
         if (!std::exchange(awaiting_input_, true)) await_readable();
         co_await input_gate_.wait();
+        // Who is cancelled in this very moment must not take input along.
+        const auto cancellation = co_await boost::asio::this_coro::cancellation_state;
+        if (cancellation.cancelled() != boost::asio::cancellation_type::none)
+            throw boost::system::system_error(error::operation_aborted);
     }
 }
 

@@ -4,8 +4,11 @@
 // sends. So a coroutine that waits for either can be cancelled at any time.
 #include "agent/server/websocket_core.hpp"
 
+#include <boost/asio/cancellation_state.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/beast/core/buffers_to_string.hpp>
+#include <boost/beast/core/error.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/string_body.hpp>
@@ -85,6 +88,10 @@ public:
             listen();
             show(ConnectionState::idle);
             co_await input_gate_.wait();
+            // Who is cancelled in this very moment must not take a message along.
+            const auto cancellation = co_await boost::asio::this_coro::cancellation_state;
+            if (cancellation.cancelled() != boost::asio::cancellation_type::none)
+                throw boost::system::system_error(boost::asio::error::operation_aborted);
         }
     }
 
@@ -209,7 +216,8 @@ private:
     void fail(error_code why) {
         if (over_) return;
         over_ = why;
-        if (why == websocket::error::closed) {
+        if (why != boost::asio::error::timed_out &&
+            why != beast::error::timeout) {  // what was said last is read
             if (const int descriptor = socket_.next_layer().release(); descriptor >= 0)
                 context_.lingering.add(descriptor, telemetry::monotonic_ns());
         } else {
