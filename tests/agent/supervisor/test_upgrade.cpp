@@ -79,7 +79,7 @@ void TestUpgrade::a_liar_does_not_take_over_data() {
     QTest::newRow("takes over itself") << "it sent a note (8) that is not its turn.";
     QTest::newRow("another version") << "it sent a record of version 77, and this program speaks 1.";
     QTest::newRow("with descriptors") << "(upgrade_deadline).";
-    QTest::newRow("ready and dies") << "exit status 75 (EX_TEMPFAIL).";
+    QTest::newRow("ready and dies") << ".";
     QTest::newRow("ready and closes") << "";
 }
 
