@@ -55,7 +55,11 @@ namespace {
 
 ArbiterConfig with_program(const std::string& part, CommandLine& commands) {
     ArbiterConfig config = with_workers(1);
-    config.agent = commands.agent();
+    // It takes its time to end, and only then is the group handed over: the liar is gone by then.
+    config.agent = [agent = commands.agent()](int arbiter) {
+        ::signal(SIGTERM, SIG_IGN);
+        return agent(arbiter);
+    };
     config.upgrade.program = {.path = QCoreApplication::applicationFilePath().toStdString(),
                               .arguments = {"test", "--play", part},
                               .environment = {},
