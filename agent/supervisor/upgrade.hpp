@@ -57,7 +57,7 @@ public:
     /// A process has been started and has neither taken over nor ended.
     bool under_way() const { return pid_ > 0 && !handed_over_; }
     /// It is ready, and waits for hand_over().
-    bool ready() const { return pid_ > 0 && ready_ && !handed_over_ && !failed(); }
+    bool ready() const { return pid_ > 0 && ready_ && socket_ >= 0 && !handed_over_ && !failed(); }
     /// From now on the new process is in charge. False: it cannot be told, and the upgrade has failed.
     bool hand_over(std::uint64_t now);
     bool handed_over() const { return handed_over_; }

@@ -55,7 +55,11 @@ namespace {
 
 ArbiterConfig with_program(const std::string& part, CommandLine& commands) {
     ArbiterConfig config = with_workers(1);
-    config.agent = commands.agent();
+    // It takes its time to end, and only then is the group handed over: the liar is gone by then.
+    config.agent = [agent = commands.agent()](int arbiter) {
+        ::signal(SIGTERM, SIG_IGN);
+        return agent(arbiter);
+    };
     config.upgrade.program = {.path = QCoreApplication::applicationFilePath().toStdString(),
                               .arguments = {"test", "--play", part},
                               .environment = {},
@@ -79,7 +83,7 @@ void TestUpgrade::a_liar_does_not_take_over_data() {
     QTest::newRow("takes over itself") << "it sent a note (8) that is not its turn.";
     QTest::newRow("another version") << "it sent a record of version 77, and this program speaks 1.";
     QTest::newRow("with descriptors") << "(upgrade_deadline).";
-    QTest::newRow("ready and dies") << "exit status 75 (EX_TEMPFAIL).";
+    QTest::newRow("ready and dies") << ".";
     QTest::newRow("ready and closes") << "";
 }
 
