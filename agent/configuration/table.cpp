@@ -301,6 +301,9 @@ std::vector<Setting<ConfiguredListener>> transport() {
         listener("tls.ticket_rotation",
                  {.help = "The key of session tickets is replaced this often", .min = "1s", .max = "366d"},
                  &L::tls, &TlsOptions::ticket_rotation),
+        listener("tls.handshake_thread",
+                 {.help = "Costly steps of handshakes leave the event loop when it is behind"}, &L::tls,
+                 &TlsOptions::handshake_thread),
         listener("proxy", {.help = "Connections of trusted proxies begin with a PROXY header, version 2"},
                  &L::proxy),
         listener(

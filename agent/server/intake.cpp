@@ -29,7 +29,7 @@ int first_of_the_last() {
 }  // namespace
 
 Intake::Intake(WorkerContext& context, std::shared_ptr<const Listener> listener, AcceptQueue& queue,
-               LastTurn& last_turn)
+               LastTurn& last_turn, HandshakeThread& handshakes)
     : context_(context),
       listener_(std::move(listener)),
       queue_(queue),
@@ -37,7 +37,7 @@ Intake::Intake(WorkerContext& context, std::shared_ptr<const Listener> listener,
       service_(listener_->protocol->make_service(context, *listener_)),
       few_left_(first_of_the_last()),
       wakeup_(context.io, ::dup(queue.wakeup())) {
-    if (listener_->transport) transport_.emplace(*listener_->transport, *service_);
+    if (listener_->transport) transport_.emplace(*listener_->transport, *service_, handshakes);
 }
 
 void Intake::look_after(std::uint64_t now) {

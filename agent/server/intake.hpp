@@ -16,7 +16,7 @@ namespace signalbox::server {
 class Intake {
 public:
     Intake(WorkerContext& context, std::shared_ptr<const Listener> listener, AcceptQueue& queue,
-           LastTurn& last_turn);
+           LastTurn& last_turn, HandshakeThread& handshakes);
 
     void start() { take_some(); }
     /// To be called once a second.

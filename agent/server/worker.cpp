@@ -26,11 +26,12 @@ constexpr auto kQuietWhenDraining = 500ms;
 
 /// A listener's queue and the two threads' ends of it.
 struct Entrance {
-    Entrance(WorkerContext& context, const std::shared_ptr<Listener>& shared, LastTurn& last_turn)
+    Entrance(WorkerContext& context, const std::shared_ptr<Listener>& shared, LastTurn& last_turn,
+             HandshakeThread& handshakes)
         : listener(*shared),
           metrics(context.metrics),
           queue(shared->options.queue_capacity, context.seat.queue(shared->index)),
-          intake(context, shared, queue, last_turn) {}
+          intake(context, shared, queue, last_turn, handshakes) {}
 
     ~Entrance() {
         acceptor.reset();
@@ -63,7 +64,7 @@ public:
           beat_(context_.io),
           custom_(context_, config.custom) {
         for (const auto& listener : config.listeners)
-            entrances_.push_back(std::make_unique<Entrance>(context_, listener, last_turn_));
+            entrances_.push_back(std::make_unique<Entrance>(context_, listener, last_turn_, handshakes_));
         if (config.reopen_logs) signals_.add(SIGUSR1);
     }
 
@@ -167,6 +168,7 @@ private:
     CustomServers custom_;
     std::vector<std::unique_ptr<Entrance>> entrances_;
     std::vector<std::unique_ptr<AcceptThread>> former_acceptors_;
+    HandshakeThread handshakes_{context_.io, last_turn_};  ///< ends before the TLS contexts that it uses
     std::chrono::steady_clock::time_point drain_until_;
     std::uint32_t resumptions_ = 0;  ///< when it began to drain
     unsigned beats_ = 0;

@@ -45,6 +45,9 @@ struct TlsOptions {
     /// before it are still accepted, then they are gone, and with them what a thief of the memory could read.
     /// At least a second.
     std::chrono::seconds ticket_rotation{3600};
+    /// A worker whose event loop is behind, as when many clients come at once, leaves the costly steps of handshakes to
+    /// a thread that it has for them, so that other connections are answered meanwhile. Otherwise it makes them itself.
+    bool handshake_thread = true;
 };
 
 /// What the handshake of a connection over TLS has shown.

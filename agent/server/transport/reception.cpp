@@ -7,8 +7,9 @@
 
 namespace signalbox::server {
 
-WorkerTransport::WorkerTransport(Transport& shared_transport, StreamService& stream_service)
-    : shared(shared_transport), service(stream_service) {
+WorkerTransport::WorkerTransport(Transport& shared_transport, StreamService& stream_service,
+                                 HandshakeThread& worker_handshakes)
+    : shared(shared_transport), service(stream_service), handshakes(worker_handshakes) {
     if (shared.tls) tls.emplace(*shared.tls, *shared.ticket_keys, *shared.last_good);
 }
 
@@ -128,26 +129,53 @@ void Reception::look_at_first_byte(std::uint64_t now) {
 }
 
 void Reception::shake_hands(std::uint64_t now) {
-    error_code ec;
-    const TlsStream::Wants wants = tls_->handshake(ec);
-    if (ec) {
-        const HandshakeResult why = handshake_failure();
+    if (goes_off_loop(now)) return;
+    const Step step = make_step();
+    const std::uint64_t done = telemetry::monotonic_ns();
+    transport_.handshakes.spent(now, done);
+    take_step(step, done);
+}
+
+bool Reception::goes_off_loop(std::uint64_t now) {
+    if (!transport_.tls->options().handshake_thread || !tls_->next_step_is_costly()) return false;
+    if (!transport_.handshakes.behind(now)) return false;
+    away_ = transport_.handshakes.take(shared_from_this(), now);
+    if (away_ && !std::exchange(off_loop_, true)) transport_.shared.metrics.handshakes_off_loop.add();
+    return away_;
+}
+
+void Reception::back(std::uint64_t now, std::uint64_t waited) {
+    away_ = false;
+    transport_.shared.metrics.handshake_wait.record(std::chrono::nanoseconds(waited));
+    if (too_late_) return close(HandshakeResult::deadline);
+    take_step(step_, now);
+}
+
+Reception::Step Reception::make_step() {
+    Step step{};
+    step.wants = tls_->handshake(step.ec);
+    if (step.ec) step.failure = handshake_failure();
+    return step;
+}
+
+void Reception::take_step(const Step& step, std::uint64_t now) {
+    if (step.ec) {
+        const HandshakeResult why = step.failure;
         if (why == HandshakeResult::disconnected) return close(why);
         // The alert that says why is to arrive before the end does.
         transport_.shared.metrics.handshakes(why).add();
         if (const int descriptor = tls_->release(); descriptor >= 0) context_.lingering.add(descriptor, now);
         return leave(End::transport);
     }
-    if (wants != TlsStream::Wants::nothing) {
-        return tls_->async_wait(wants, [self = shared_from_this()](error_code failed) {
+    if (step.wants != TlsStream::Wants::nothing) {
+        return tls_->async_wait(step.wants, [self = shared_from_this()](error_code failed) {
             if (!failed) self->go_on(telemetry::monotonic_ns());
         });
     }
-    const std::uint64_t done = telemetry::monotonic_ns();
     TransportMetrics& metrics = transport_.shared.metrics;
     metrics.handshakes(tls_->resumed() ? HandshakeResult::resumed : HandshakeResult::full).add();
-    metrics.handshake_duration.record(std::chrono::nanoseconds(done - began_));
-    hand_over(std::move(*tls_), done);
+    metrics.handshake_duration.record(std::chrono::nanoseconds(now - began_));
+    hand_over(std::move(*tls_), now);
 }
 
 // ---- the end
@@ -201,6 +229,10 @@ void Reception::leave(End why) {
 }
 
 void Reception::deadline_passed(std::uint64_t) {
+    if (away_) {
+        too_late_ = true;
+        return;
+    }
     const auto self = shared_from_this();
     if (stage_ == Stage::proxy_header) return close(ProxyResult::deadline);
     close(HandshakeResult::deadline);

@@ -12,6 +12,7 @@
 
 #include "agent/server/accept_queue.hpp"
 #include "agent/server/plain_stream.hpp"
+#include "agent/server/transport/handshake_thread.hpp"
 #include "agent/server/transport/proxy_header.hpp"
 #include "agent/server/transport/tls_server.hpp"
 #include "agent/server/transport/tls_stream.hpp"
@@ -36,14 +37,18 @@ public:
 
 /// A listener's transport as one worker has it. The TLS context is made here: after the fork.
 struct WorkerTransport {
-    WorkerTransport(Transport& shared_transport, StreamService& stream_service);
+    WorkerTransport(Transport& shared_transport, StreamService& stream_service,
+                    HandshakeThread& worker_handshakes);
 
     Transport& shared;
     StreamService& service;
+    HandshakeThread& handshakes;  ///< of the worker, for all its listeners
     std::optional<TlsServer> tls;
 };
 
-class Reception final : public OpenConnection, public std::enable_shared_from_this<Reception> {
+class Reception final : public OpenConnection,
+                        public HandshakeThread::Job,
+                        public std::enable_shared_from_this<Reception> {
 public:
     Reception(WorkerContext& context, WorkerTransport& transport, PlainStream::Socket socket,
               const sockaddr_storage& peer);
@@ -53,8 +58,11 @@ public:
 
     void deadline_passed(std::uint64_t now) override;
     void close_if_idle(std::uint64_t now, std::chrono::nanoseconds least) override;
-    std::uint64_t waits_since() const override { return began_; }
+    std::uint64_t waits_since() const override { return away_ ? 0 : began_; }
     void make_way(std::uint64_t now) override;
+
+    void run() noexcept override { step_ = make_step(); }
+    void back(std::uint64_t now, std::uint64_t waited) override;
 
 private:
     using error_code = boost::system::error_code;
@@ -68,6 +76,15 @@ private:
     void take_proxy_header(std::uint64_t now);
     void look_at_first_byte(std::uint64_t now);
     void shake_hands(std::uint64_t now);
+    /// The handshake as far as it goes, and all that there is to be known of that.
+    struct Step {
+        TlsStream::Wants wants;
+        error_code ec;
+        HandshakeResult failure;  ///< with `ec`
+    };
+    Step make_step();
+    bool goes_off_loop(std::uint64_t now);
+    void take_step(const Step& step, std::uint64_t now);
 
     template <class Stream>
     void hand_over(Stream stream, std::uint64_t now);
@@ -87,6 +104,10 @@ private:
     Stage stage_ = Stage::first_byte;
     std::uint64_t began_ = 0;  ///< the stage
     bool from_proxy_ = false;
+    bool off_loop_ = false;  ///< a step was
+    bool away_ = false;      ///< the handshake thread has tls_: nobody else touches it
+    bool too_late_ = false;  ///< the deadline passed while it was away
+    Step step_{};            ///< made by that thread
 };
 
 }  // namespace signalbox::server

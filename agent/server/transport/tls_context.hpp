@@ -5,7 +5,9 @@
 #include <openssl/ssl.h>
 
 #include <memory>
+#include <mutex>
 #include <string>
+#include <thread>
 
 #include "agent/server/transport/ticket_keys.hpp"
 #include "agent/server/transport/tls_files.hpp"
@@ -23,10 +25,20 @@ struct FreeWith {
 using TlsContext = std::unique_ptr<SSL_CTX, FreeWith<SSL_CTX_free>>;
 
 /// What the callbacks of a context use. Outlives the context and every handshake with it.
+///
+/// Made by the event loop's thread. Handshakes may be under way in that and in one other thread at a time. Each has
+/// ticket keys of its own: the loop's are read without a lock.
 struct TlsCallbackState {
     explicit TlsCallbackState(const TlsOptions& options);
 
-    TicketKeyRing tickets;
+    /// Takes over what is new, for both threads, so that no copy of a key outlives it. In the loop's thread.
+    /// False: not now, as TicketKeys::copy_to().
+    bool renew_tickets(const TicketKeys& keys);
+
+    const std::thread::id loop = std::this_thread::get_id();
+    TicketKeyRing tickets{};  ///< the loop's
+    std::mutex off_loop;      ///< guards the other thread's:
+    TicketKeyRing tickets_off_loop{};
     std::string protocols;  ///< as ALPN writes them: each behind its length
     std::unique_ptr<EVP_CIPHER, FreeWith<EVP_CIPHER_free>>
         cipher;  ///< of tickets; fetched once, which is slow

@@ -22,7 +22,7 @@ TlsServer::TlsServer(const TlsOptions& options, TicketKeys& keys, LastGoodFiles&
       judged_(seen_),
       context_(load_or_fall_back()) {
     keys_.rotate_if_due(telemetry::monotonic_ns());
-    while (!keys_.copy_to(state_.tickets)) {
+    while (!state_.renew_tickets(keys_)) {
     }
 }
 
@@ -58,7 +58,7 @@ TlsServer::Stamps TlsServer::stamps() const {
 
 TlsServer::Outcome TlsServer::look_after(std::uint64_t now) {
     keys_.rotate_if_due(now);
-    keys_.copy_to(state_.tickets);
+    state_.renew_tickets(keys_);
 
     if (!complaint_.empty()) return {Reload::refused, std::exchange(complaint_, {})};
     const Stamps found = stamps();

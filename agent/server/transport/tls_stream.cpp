@@ -40,6 +40,12 @@ TlsStream::Wants TlsStream::handshake(error_code& ec) {
     return result == 1 ? Wants::nothing : explain(result, ec);
 }
 
+/// In TLS 1.3 only the client's Finished is left, or its certificate before that, when the server has said everything.
+bool TlsStream::next_step_is_costly() const {
+    return SSL_get_state(ssl_.get()) != TLS_ST_EARLY_DATA ||
+           SSL_get_verify_mode(ssl_.get()) != SSL_VERIFY_NONE;
+}
+
 std::size_t TlsStream::read_now(char* to, std::size_t size, error_code& ec) {
     if (!ssl_) {
         ec = boost::asio::error::operation_aborted;

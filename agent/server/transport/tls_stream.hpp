@@ -34,6 +34,8 @@ public:
     /// Goes on with the handshake as far as that is possible without waiting. After `ec` is set
     /// handshake_failure() says more.
     Wants handshake(error_code& ec);
+    /// Whether the handshake's next step may sign, verify or derive keys; otherwise it is a matter of microseconds.
+    bool next_step_is_costly() const;
     bool resumed() const { return SSL_session_reused(ssl_.get()) == 1; }
 
     /// Calls handler(error_code) when the socket has got it.

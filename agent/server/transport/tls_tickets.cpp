@@ -29,9 +29,9 @@ bool set_authentication(EVP_MAC_CTX* mac, const TicketKey& key) {
     return EVP_MAC_CTX_set_params(mac, params) == 1;
 }
 
-int seal(const TlsCallbackState& state, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
-         EVP_MAC_CTX* mac) {
-    const TicketKey& key = state.tickets.keys[0];
+int seal(const TlsCallbackState& state, const TicketKeyRing& tickets, unsigned char* name, unsigned char* iv,
+         EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac) {
+    const TicketKey& key = tickets.keys[0];
     std::ranges::copy(key.name, name);
     const bool good = RAND_bytes(iv, EVP_CIPHER_get_iv_length(state.cipher.get())) == 1 &&
                       EVP_EncryptInit_ex2(cipher, state.cipher.get(), key.cipher.data(), iv, nullptr) == 1 &&
@@ -39,11 +39,11 @@ int seal(const TlsCallbackState& state, unsigned char* name, unsigned char* iv, 
     return good ? kGood : kFailed;
 }
 
-int open(const TlsCallbackState& state, const unsigned char* name, const unsigned char* iv,
-         EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac) {
-    const auto found = state.tickets.find(std::span<const unsigned char, 16>(name, 16));
+int open(const TlsCallbackState& state, const TicketKeyRing& tickets, const unsigned char* name,
+         const unsigned char* iv, EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac) {
+    const auto found = tickets.find(std::span<const unsigned char, 16>(name, 16));
     if (!found) return kUnknownKey;
-    const TicketKey& key = state.tickets.keys[*found];
+    const TicketKey& key = tickets.keys[*found];
     if (EVP_DecryptInit_ex2(cipher, state.cipher.get(), key.cipher.data(), iv, nullptr) != 1 ||
         !set_authentication(mac, key))
         return kFailed;
@@ -52,11 +52,25 @@ int open(const TlsCallbackState& state, const unsigned char* name, const unsigne
 
 int ticket_key(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac,
                int sealing) {
-    const auto& state = *static_cast<const TlsCallbackState*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
-    return sealing ? seal(state, name, iv, cipher, mac) : open(state, name, iv, cipher, mac);
+    auto& state = *static_cast<TlsCallbackState*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
+    const auto use = [&](const TicketKeyRing& tickets) {
+        return sealing ? seal(state, tickets, name, iv, cipher, mac)
+                       : open(state, tickets, name, iv, cipher, mac);
+    };
+    if (std::this_thread::get_id() == state.loop) return use(state.tickets);
+    const std::lock_guard lock(state.off_loop);
+    return use(state.tickets_off_loop);
 }
 
 }  // namespace
+
+bool TlsCallbackState::renew_tickets(const TicketKeys& keys) {
+    const bool renewed = keys.copy_to(tickets);
+    if (tickets_off_loop.generation == tickets.generation) return renewed;  // written by this thread only
+    const std::lock_guard lock(off_loop);
+    tickets_off_loop = tickets;
+    return renewed;
+}
 
 void use_shared_tickets(SSL_CTX& context, TlsCallbackState& state) {
     SSL_CTX_set_app_data(&context, &state);

@@ -36,6 +36,11 @@ Counter reload_counter(Telemetry& telemetry, const char* result) {
 TransportMetrics::TransportMetrics(Telemetry& telemetry)
     : handshake_duration(telemetry, "tls_handshake_duration_seconds",
                          "Time from a client's first byte to the end of the TLS handshake"),
+      handshakes_off_loop(
+          telemetry, "tls_handshakes_off_loop_total",
+          "TLS handshakes of which the handshake thread made steps, since the event loop was behind"),
+      handshake_wait(telemetry, "tls_handshake_thread_wait_seconds",
+                     "Time that a step of a TLS handshake waits for the handshake thread"),
       reloads(reload_counter(telemetry, "done")),
       refused_reloads(reload_counter(telemetry, "refused")),
       handshakes_(counters(telemetry, "tls_handshakes_total", "TLS handshakes, by how they ended",

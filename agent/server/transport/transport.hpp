@@ -35,6 +35,8 @@ public:
     Counter& proxy_headers(ProxyResult result) { return proxy_headers_[static_cast<std::size_t>(result)]; }
 
     Duration handshake_duration;  ///< of those that were completed, from the client's first byte on
+    Counter handshakes_off_loop;
+    Duration handshake_wait;  ///< of each step that was made off the loop
     Counter reloads;
     Counter refused_reloads;
 
