@@ -51,9 +51,10 @@ void Certificates::make(const QString& name, const Traits& traits) {
         throw std::runtime_error("cannot write certificate extensions");
     extensions.write("subjectAltName=" + traits.alternative_name.toUtf8() + "\n");
     extensions.close();
-    openssl(QStringList{"req", "-subj", traits.subject.isEmpty() ? "/CN=" + name : traits.subject, "-keyout",
-                        path(name + ".key"), "-out", path(name + ".csr")} +
-            kNewKey);
+    openssl(
+        QStringList{"req", "-subj", traits.subject.isEmpty() ? "/CN=" + name : traits.subject, "-keyout",
+                    path(name + ".key"), "-out", path(name + ".csr")} +
+        (traits.rsa_bits.isEmpty() ? kNewKey : QStringList{"-newkey", "rsa:" + traits.rsa_bits, "-nodes"}));
     openssl({"x509", "-req", "-in", path(name + ".csr"), "-CA", path(traits.authority + ".pem"), "-CAkey",
              path(traits.authority + ".key"), "-CAcreateserial", "-days", "2", "-extfile", path("extensions"),
              "-out", path(name + ".pem")});

@@ -25,6 +25,7 @@ public:
         QString authority = "authority";
         QString subject{};  ///< "/CN=alice"; empty: that of the file's name
         QString alternative_name = "IP:127.0.0.1";
+        QString rsa_bits{};  ///< "3072": a key of RSA; empty: of P-256
     };
     /// NAME.pem and NAME.key. Throws std::runtime_error.
     void make(const QString& name, const Traits& traits);

@@ -23,6 +23,24 @@
 using namespace signalbox;
 using namespace std::chrono_literals;
 
+namespace {
+
+template <class Visit>
+void for_each_sample(Telemetry& telemetry, std::string_view name, const Labels& labels, Visit visit) {
+    const telemetry::SegmentView view(telemetry.segment().descriptor());
+    telemetry::Collector collector(view);
+    const auto instruments = collector.new_instruments();
+    const auto wanted = std::ranges::find_if(instruments, [&](const auto& instrument) {
+        return instrument.name == name && instrument.labels == labels;
+    });
+    if (wanted == instruments.end()) return;
+    for (const wire::Series& series : collector.collect().series)
+        for (const wire::Sample& sample : series.samples)
+            if (sample.instrument == wanted->index) visit(sample);
+}
+
+}  // namespace
+
 WorkerProcesses::WorkerProcesses(Router router, ListenerOptions options, const std::string& address,
                                  std::chrono::milliseconds drain_deadline)
     : WorkerProcesses(options, address, drain_deadline) {
@@ -127,32 +145,18 @@ bool WorkerProcesses::is_ready(unsigned index) {
 
 sketch::ExponentialHistogram WorkerProcesses::distribution(std::string_view name) {
     sketch::ExponentialHistogram sum;
-    for_each_sample(name, {}, [&](const wire::Sample& sample) {
+    for_each_sample(telemetry_, name, {}, [&](const wire::Sample& sample) {
         sum.merge(std::get<sketch::ExponentialHistogram>(sample.value));
     });
     return sum;
 }
 
-std::uint64_t WorkerProcesses::counter(std::string_view name, const Labels& labels) {
+std::uint64_t count_of(Telemetry& telemetry, std::string_view name, const Labels& labels) {
     std::uint64_t sum = 0;
-    for_each_sample(name, labels, [&](const wire::Sample& sample) {
+    for_each_sample(telemetry, name, labels, [&](const wire::Sample& sample) {
         sum += std::get<wire::CounterDelta>(sample.value).increase;
     });
     return sum;
-}
-
-template <class Visit>
-void WorkerProcesses::for_each_sample(std::string_view name, const Labels& labels, Visit visit) {
-    const telemetry::SegmentView view(telemetry_.segment().descriptor());
-    telemetry::Collector collector(view);
-    const auto instruments = collector.new_instruments();
-    const auto wanted = std::ranges::find_if(instruments, [&](const auto& instrument) {
-        return instrument.name == name && instrument.labels == labels;
-    });
-    if (wanted == instruments.end()) return;
-    for (const wire::Series& series : collector.collect().series)
-        for (const wire::Sample& sample : series.samples)
-            if (sample.instrument == wanted->index) visit(sample);
 }
 
 void WorkerProcesses::rotate_ticket_keys() {

@@ -14,6 +14,10 @@
 #include "common/sketch/exponential_histogram.hpp"
 #include "tests/support/certificates.hpp"
 
+/// The sum over the workers of the counter with these labels; 0 if there is none.
+std::uint64_t count_of(signalbox::Telemetry& telemetry, std::string_view name,
+                       const signalbox::Labels& labels = {});
+
 class WorkerProcesses {
 public:
     explicit WorkerProcesses(signalbox::Router router, signalbox::ListenerOptions options = {},
@@ -49,8 +53,9 @@ public:
     bool is_ready(unsigned index = 0);
     /// All that the workers have recorded in this distribution.
     signalbox::sketch::ExponentialHistogram distribution(std::string_view name);
-    /// The sum over the workers of the counter with these labels; 0 if there is none.
-    std::uint64_t counter(std::string_view name, const signalbox::Labels& labels = {});
+    std::uint64_t counter(std::string_view name, const signalbox::Labels& labels = {}) {
+        return count_of(telemetry_, name, labels);
+    }
     /// Texts of the events of that name in the worker's ring.
     std::vector<std::string> events(std::string_view name, unsigned seat = 0);
 
@@ -60,8 +65,6 @@ public:
 private:
     WorkerProcesses(const signalbox::ListenerOptions& options, const std::string& address,
                     std::chrono::milliseconds drain_deadline);
-    template <class Visit>
-    void for_each_sample(std::string_view name, const signalbox::Labels& labels, Visit visit);
 
     signalbox::Telemetry telemetry_;
     std::shared_ptr<signalbox::server::Listener> listener_;
