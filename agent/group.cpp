@@ -9,6 +9,7 @@
 
 #include "agent/black_box.hpp"
 #include "agent/server/address.hpp"
+#include "agent/server/reuseport.hpp"
 #include "agent/server/transport/transport.hpp"
 #include "agent/server/worker.hpp"
 #include "agent/service/service.hpp"
@@ -132,6 +133,10 @@ public:
         const std::string prefix = fmt::format("listener_{}_", listener.index);
         context.setting(prefix + "address", listener.address, origin);
         tell(prefix + "backlog", options.backlog, ListenerOptions{}.backlog);
+        tell(prefix + "accept", server::name_of(options.accept), server::name_of(ListenerOptions{}.accept));
+        if (options.defer_accept.count() > 0)
+            context.setting(prefix + "defer_accept", fmt::format("{} s", options.defer_accept.count()),
+                            origin);
         tell(prefix + "queue_capacity", options.queue_capacity, ListenerOptions{}.queue_capacity);
         if (options.tls) {
             context.setting(prefix + "tls_certificate", options.tls->certificate, origin);
@@ -224,6 +229,7 @@ std::string Group::http(std::string_view address, Router router, ListenerOptions
     const auto index = static_cast<unsigned>(impl_->listeners.size());
     auto transport = server::make_transport(options, impl_->telemetry);
     auto listener = server::bind_http(address, std::move(router), options, index);
+    server::bind_slots(*listener, impl_->options.max_workers);
     listener->transport = std::move(transport);
     listener->queue_deadline = impl_->settings.queue_deadline(index, options);
     impl_->settings.tell(*listener);
@@ -296,7 +302,8 @@ supervisor::ArbiterConfig Group::Impl::arbiter_config() {
     };
     config.quiet = options.quiet;
     for (const auto& listener : listeners)
-        config.close_in_agent.push_back(listener->socket);
+        config.close_in_agent.insert(config.close_in_agent.end(), listener->slot_sockets.begin(),
+                                     listener->slot_sockets.end());
     if (options.agent_socket.empty()) return config;
 
     service.segment = telemetry.segment().descriptor();

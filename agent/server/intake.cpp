@@ -4,15 +4,13 @@
 
 #include <boost/asio/post.hpp>
 
-#include "agent/server/accept_thread.hpp"
 #include "agent/server/address.hpp"
+#include "agent/server/doorkeeper.hpp"
 #include "agent/server/http_connection.hpp"
 
 namespace signalbox::server {
 
 namespace {
-
-constexpr int kPerTurn = 16;
 
 /// HTTP/1.x behind whatever transport.
 class HttpService final : public StreamService {
@@ -77,11 +75,19 @@ void Intake::look_after(std::uint64_t now) {
 void Intake::take_some() {
     const std::uint64_t now = telemetry::monotonic_ns();
     last_turn_.store(now, std::memory_order_relaxed);
-    for (int taken = 0; taken < kPerTurn; ++taken) {
+    Admission& admission = queue_.admission();
+    if (const std::uint64_t oldest = queue_.oldest_ns(); oldest != 0) {
+        const std::uint64_t waited = now > oldest ? now - oldest : 0;
+        admission.begin_turn(waited, context_.idle_ns, now);
+        context_.lateness.noticed(waited);
+    }
+    unsigned taken = 0;
+    for (const unsigned most = admission.batch(); taken < most; ++taken) {
         const auto socket = queue_.pop();
         if (!socket) break;
         open(*socket, now);
     }
+    if (taken > 0) admission.took(taken);
     if (queue_.arm())
         sleep();
     else
@@ -98,7 +104,9 @@ void Intake::sleep() {
 void Intake::open(const AcceptedSocket& socket, std::uint64_t now) {
     const std::chrono::nanoseconds waited(now > socket.accepted_ns ? now - socket.accepted_ns : 0);
     context_.metrics.queue_wait.record(waited);
-    if (waited > listener_->queue_deadline.get()) {
+    const std::chrono::nanoseconds deadline = listener_->queue_deadline.get();
+    if (queue_.admission().gives_up(static_cast<std::uint64_t>(waited.count()), queue_.depth(),
+                                    static_cast<std::uint64_t>(deadline.count()))) {
         context_.metrics.shed_deadline.add();
         queue_.count_shed();
         send_unavailable(*listener_, socket.descriptor);

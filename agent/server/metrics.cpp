@@ -23,6 +23,7 @@ ServerMetrics::ServerMetrics(Telemetry& telemetry)
                        "Requests that were malformed or beyond a limit"),
       accepted(telemetry, "connections_accepted_total", "Connections accepted"),
       shed_queue_full(shed(telemetry, "queue_full")),
+      shed_expected_wait(shed(telemetry, "expected_wait")),
       shed_deadline(shed(telemetry, "deadline")),
       shed_no_descriptors(shed(telemetry, "no_descriptors")),
       open(telemetry, "connections_open", "Connections open now"),

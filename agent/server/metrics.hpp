@@ -16,7 +16,8 @@ struct ServerMetrics {
     Counter refused_requests;  ///< malformed, or of a shape that two parsers may read differently
     Counter accepted;
     Counter shed_queue_full;
-    Counter shed_deadline;
+    Counter shed_expected_wait;  ///< would have waited too long
+    Counter shed_deadline;       ///< has waited too long
     Counter shed_no_descriptors;
     Gauge open;
     /// From the whole request to the whole response, without the time to send it. Not of requests that were

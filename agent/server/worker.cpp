@@ -8,6 +8,7 @@
 
 #include "agent/server/accept_thread.hpp"
 #include "agent/server/intake.hpp"
+#include "agent/server/loop_acceptor.hpp"
 #include "agent/server/open_files.hpp"
 #include "agent/server/worker_context.hpp"
 
@@ -19,6 +20,8 @@ using namespace std::chrono_literals;
 
 constexpr auto kBeat = DeadlineWheel::kTick;
 constexpr unsigned kBeatsPerSecond = 10;
+/// Whoever is later was kept by something else.
+constexpr auto kOnTime = 1ms;
 /// A client that has just had an answer may have the next request on its way.
 constexpr auto kQuietWhenDraining = 500ms;
 
@@ -34,14 +37,17 @@ struct Entrance {
         accept(context, last_turn);
     }
     void accept(WorkerContext& context, const LastTurn& last_turn) {
-        acceptor = std::make_unique<AcceptThread>(
-            listener, queue, LoadView(context.seat, listener.index, last_turn), context.metrics);
+        if (listener.options.accept == Accept::queue)
+            acceptor = std::make_unique<AcceptThread>(
+                listener, queue, LoadView(context.seat, listener.index, last_turn), context.metrics);
+        else
+            acceptor = std::make_unique<LoopAcceptor>(context, listener, queue);
     }
 
     const HttpListener& listener;
     AcceptQueue queue;
     Intake intake;
-    std::unique_ptr<AcceptThread> acceptor;
+    std::unique_ptr<Acceptor> acceptor;
 };
 
 class Worker {
@@ -89,6 +95,7 @@ private:
         const std::uint64_t now = telemetry::monotonic_ns();
         last_turn_.store(now, std::memory_order_relaxed);
         context_.seat.beat(now);
+        if (beats_ > 0) note_lateness(now);
         context_.deadlines.advance(now);
         context_.lingering.sweep(now);
         if (beats_++ % kBeatsPerSecond == 0) {
@@ -97,13 +104,24 @@ private:
             for (const auto& entrance : entrances_)
                 entrance->intake.look_after(now);
         }
-        std::erase_if(former_acceptors_, [](const auto& thread) { return thread->finished(); });
+        for (const auto& entrance : entrances_)
+            if (entrance->acceptor) entrance->acceptor->look_after(now);
+        for (const auto& former : former_acceptors_)
+            former->look_after(now);
+        std::erase_if(former_acceptors_, [](const auto& former) { return former->finished(); });
         if (context_.draining && context_.seat.resumptions() != resumptions_) resume();
         if (context_.draining && drained(now)) return context_.io.stop();
         beat_.expires_after(kBeat);
         beat_.async_wait([this](const boost::system::error_code& ec) {
             if (!ec) beat();
         });
+    }
+
+    void note_lateness(std::uint64_t now) {
+        const auto late =
+            std::max<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - beat_.expiry(), 0ns);
+        if (late < kOnTime) context_.idle_ns = now;
+        context_.lateness.beat(static_cast<std::uint64_t>(late.count()));
     }
 
     void drain() {
@@ -115,7 +133,7 @@ private:
             entrance->acceptor->stop();
     }
 
-    /// As if it had never drained. The threads before may still be with what they have shed: nobody waits for them here.
+    /// As if it had never drained. The acceptors before may still be with what they have shed: nobody waits for them here.
     void resume() {
         context_.draining = false;
         for (const auto& entrance : entrances_) {
@@ -143,7 +161,7 @@ private:
     boost::asio::signal_set signals_;
     boost::asio::steady_timer beat_;
     std::vector<std::unique_ptr<Entrance>> entrances_;
-    std::vector<std::unique_ptr<AcceptThread>> former_acceptors_;
+    std::vector<std::unique_ptr<Acceptor>> former_acceptors_;
     std::chrono::steady_clock::time_point drain_until_;
     std::uint32_t resumptions_ = 0;  ///< when it began to drain
     unsigned beats_ = 0;

@@ -22,6 +22,8 @@ struct Transport;
 /// A bound, listening socket and what is served on it. Made before the fork, shared by all workers.
 struct HttpListener {
     int socket = -1;
+    /// `socket`, and with Accept::reuseport those of the slots behind the first; see reuseport.hpp.
+    std::vector<int> slot_sockets{socket};
     unsigned index = 0;  ///< in the group's list and in the seat's queues
     std::string address;
     bool is_unix = false;
@@ -35,8 +37,11 @@ struct HttpListener {
 struct ServerMetrics;
 std::shared_ptr<ServerMetrics> make_server_metrics(Telemetry& telemetry);
 
+struct DatagramListener;
+
 struct WorkerConfig {
     std::vector<std::shared_ptr<HttpListener>> listeners;
+    std::vector<std::shared_ptr<DatagramListener>> datagrams{};
     std::shared_ptr<ServerMetrics> metrics;
     Tunable<std::chrono::milliseconds> drain_deadline{std::chrono::seconds(10)};
     /// Telemetry::refresh() or the like; called once a second in the event loop. May be empty.

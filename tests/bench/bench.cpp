@@ -81,18 +81,38 @@ void Suite::compare(const std::string& name, const std::string& unit, const std:
     compare({{name, unit}}, peer_name, one(ours), one(peer));
 }
 
+bool Suite::Row::keeps_its_bounds() const {
+    const double value = ours.median();
+    return (!metric.at_most || value <= *metric.at_most) && (!metric.at_least || value >= *metric.at_least);
+}
+
 std::string Suite::to_json() const {
     auto list = nlohmann::json::array();
-    for (const Row& row : rows_)
-        list.push_back({{"name", row.metric.name},
-                        {"value", row.ours.median()},
-                        {"unit", row.metric.unit},
-                        {"min", row.ours.min()},
-                        {"max", row.ours.max()},
-                        {"peer", row.peer_name},
-                        {"peer_value", row.peer.median()},
-                        {"ratio", row.ours.median() / row.peer.median()}});
+    for (const Row& row : rows_) {
+        nlohmann::json entry{
+            {"name", row.metric.name},         {"value", row.ours.median()},
+            {"unit", row.metric.unit},         {"min", row.ours.min()},
+            {"max", row.ours.max()},           {"peer", row.peer_name},
+            {"peer_value", row.peer.median()}, {"ratio", row.ours.median() / row.peer.median()}};
+        if (row.metric.at_most) entry["at_most"] = *row.metric.at_most;
+        if (row.metric.at_least) entry["at_least"] = *row.metric.at_least;
+        if (row.metric.at_most || row.metric.at_least) entry["passed"] = row.keeps_its_bounds();
+        list.push_back(std::move(entry));
+    }
     return list.dump(2) + "\n";
+}
+
+/// Says how a row stands to its bounds, if it has any. False if it breaks one.
+bool Suite::show_bounds(const Row& row) {
+    const bool passed = row.keeps_its_bounds();
+    const auto show = [&](const char* sign, const std::optional<double>& bound) {
+        if (bound)
+            std::cout << fmt::format("{}  {} {} {} {}: {:.4g}\n", passed ? "passed" : "FAILED",
+                                     row.metric.name, sign, *bound, row.metric.unit, row.ours.median());
+    };
+    show("≤", row.metric.at_most);
+    show("≥", row.metric.at_least);
+    return passed;
 }
 
 int Suite::finish() const {
@@ -107,10 +127,13 @@ int Suite::finish() const {
                                  row.metric.name, row.ours.median(), range(row.ours), row.metric.unit,
                                  row.peer.median(), range(row.peer), row.ours.median() / row.peer.median(),
                                  row.peer_name);
-    if (json_file_.empty()) return 0;
+    bool passed = true;
+    for (const Row& row : rows_)
+        passed = show_bounds(row) && passed;
+    if (json_file_.empty()) return passed ? 0 : 1;
     std::ofstream file(json_file_);
     file << to_json() << std::flush;
-    if (file) return 0;
+    if (file) return passed ? 0 : 1;
     std::cerr << "bench_" << name_ << ": cannot write '" << json_file_ << "'\n";
     return 1;
 }

@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <charconv>
+#include <map>
 #include <stdexcept>
 
 namespace mailroom {
@@ -115,6 +116,15 @@ void add_server_options(CLI::App& app, Options& options) {
     add_parsed(app, "--memory-limit", options.group.worker_memory_limit, signalbox::parse_bytes,
                "A worker whose resident memory exceeds this is cycled: 512MiB. 0: no limit (default)")
         ->type_name("SIZE");
+    const std::map<std::string, signalbox::Accept> modes{{"queue", signalbox::Accept::queue},
+                                                         {"exclusive", signalbox::Accept::exclusive},
+                                                         {"reuseport", signalbox::Accept::reuseport}};
+    app.add_option(
+           "--accept", options.listener.accept,
+           "Who accepts: a thread per worker (queue), the event loops from one socket (exclusive), or\n"
+           "each from its own (reuseport)")
+        ->transform(CLI::CheckedTransformer(modes))
+        ->default_str("queue");
     app.add_option("--queue-capacity", options.listener.queue_capacity,
                    "How many accepted connections may wait in a worker; further ones get 503")
         ->type_name("N")

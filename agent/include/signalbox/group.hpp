@@ -37,6 +37,7 @@
 #include "signalbox/bytes.hpp"
 #include "signalbox/compression.hpp"
 #include "signalbox/context.hpp"
+#include "signalbox/datagram.hpp"
 #include "signalbox/http.hpp"
 #include "signalbox/log_sinks.hpp"
 #include "signalbox/telemetry.hpp"
@@ -57,8 +58,27 @@ struct HttpLimits {
     std::chrono::milliseconds keep_alive{75'000};      ///< idle between requests
 };
 
+/// How a listener's connections get to the workers. In each mode the same is shed, in the same way.
+enum class Accept {
+    /// A thread per worker empties the kernel's queue at once, also while the event loop is busy: whoever has to be refused
+    /// knows within a millisecond, and kept-open connections spread evenly over the workers.
+    queue,
+    /// The event loops accept from the shared socket (EPOLLEXCLUSIVE: one is woken for one connection). A thread less; while
+    /// a loop is busy the others accept, and while all are, connections wait in the kernel.
+    exclusive,
+    /// Each worker's event loop accepts from a socket of its own (SO_REUSEPORT; TCP only); the kernel chooses by the
+    /// connection's addresses, so that it does not matter how busy a worker is. The sockets are made before the workers, up
+    /// to max_workers, and stay when these are replaced. What waits at the socket of a slot that has no worker is served by
+    /// the others.
+    reuseport,
+};
+
 struct ListenerOptions {
-    int backlog = 1024;                               ///< of the kernel's queue
+    int backlog = 1024;  ///< of the kernel's queue
+    Accept accept = Accept::queue;
+    /// TCP_DEFER_ACCEPT: the kernel keeps a connection to itself until its client has sent something, at most this long;
+    /// whole seconds. For protocols in which the client speaks first. 0: not.
+    std::chrono::seconds defer_accept{0};
     unsigned queue_capacity = 512;                    ///< of each worker's accept queue
     std::chrono::milliseconds queue_deadline{5'000};  ///< a connection that waited longer is shed
     HttpLimits limits{};
@@ -129,13 +149,17 @@ public:
 
     /// For facts, settings and tunables of your own, beside the group's: what the process is
     /// (Context::describe_process), the options, and for listener n of http() its listener_n_address, _backlog,
-    /// _queue_capacity and _queue_deadline. The last one and drain_deadline are tunables.
+    /// _accept, _queue_capacity and _queue_deadline. The last one and drain_deadline are tunables.
     Context context();
 
     /// Serves HTTP/1.1 at `address`: "127.0.0.1:8080", "[::1]:8080", "*:8080" or "unix:/run/hello.sock". Port
     /// 0 takes a free one. Binds at once; returns the address as bound. Throws std::system_error
     /// ("127.0.0.1:80: permission denied") or std::invalid_argument (a certificate that cannot be used, and why).
     std::string http(std::string_view address, Router router, ListenerOptions options = {});
+
+    /// Serves datagrams at `address`: "127.0.0.1:5060", "[::1]:5060", "*:5060" or "unix:/run/hello.sock"; port 0 takes a
+    /// free one. Binds at once; returns the address as bound. Throws as http() does.
+    std::string datagram(std::string_view address, DatagramHandler handler, DatagramOptions options = {});
 
     /// Called in each worker after the fork, before it is ready, with its slot.
     void after_fork(std::function<void(unsigned slot)> function);
