@@ -9,6 +9,7 @@
 
 #include "agent/black_box.hpp"
 #include "agent/server/address.hpp"
+#include "agent/server/datagram/datagram_listener.hpp"
 #include "agent/server/reuseport.hpp"
 #include "agent/server/transport/transport.hpp"
 #include "agent/server/worker.hpp"
@@ -164,14 +165,15 @@ public:
     supervisor::Limits limits;
     supervisor::LoopThresholds loops;
 
+    template <class T>
+    void tell(const std::string& name, const T& value, const T& otherwise) {
+        context.setting(name, fmt::format("{}", value), origin_of(value, otherwise));
+    }
+
 private:
     template <class T>
     std::string_view origin_of(const T& value, const T& otherwise) const {
         return value == otherwise ? std::string_view("default") : origin;
-    }
-    template <class T>
-    void tell(const std::string& name, const T& value, const T& otherwise) {
-        context.setting(name, fmt::format("{}", value), origin_of(value, otherwise));
     }
 };
 
@@ -202,6 +204,7 @@ struct Group::Impl {
     Settings settings;
     std::shared_ptr<server::ServerMetrics> metrics;
     std::vector<std::shared_ptr<server::HttpListener>> listeners;
+    std::vector<std::shared_ptr<server::DatagramListener>> datagrams;
     std::vector<std::function<void(unsigned)>> after_fork;
     std::function<std::vector<std::unique_ptr<LogSink>>(unsigned)> log_sinks;
     LogWriterOptions log_options;
@@ -236,6 +239,21 @@ std::string Group::http(std::string_view address, Router router, ListenerOptions
     impl_->listeners.push_back(std::move(listener));
     impl_->publish(*impl_->listeners.back());
     return impl_->listeners.back()->address;
+}
+
+std::string Group::datagram(std::string_view address, DatagramHandler handler, DatagramOptions options) {
+    const std::string prefix = fmt::format("datagram_{}_", impl_->datagrams.size());
+    auto listener = server::bind_datagram(address, std::move(handler), std::move(options),
+                                          impl_->options.max_workers, impl_->telemetry);
+    Settings& settings = impl_->settings;
+    settings.context.setting(prefix + "address", listener->address, settings.origin);
+    const DatagramOptions usual;
+    settings.tell(prefix + "largest",
+                  fmt::format("{} B", static_cast<std::uint64_t>(listener->options.largest)),
+                  fmt::format("{} B", static_cast<std::uint64_t>(usual.largest)));
+    settings.tell(prefix + "concurrency", listener->options.concurrency, usual.concurrency);
+    impl_->datagrams.push_back(std::move(listener));
+    return impl_->datagrams.back()->address;
 }
 
 void Group::after_fork(std::function<void(unsigned)> function) {
@@ -280,6 +298,7 @@ int Group::Impl::serve(telemetry::SeatWriter& seat, std::function<void()> notify
         function(seat.slot());
     server::WorkerConfig config;
     config.listeners = listeners;
+    config.datagrams = datagrams;
     config.metrics = metrics;
     config.drain_deadline = settings.drain_deadline;
     config.refresh = [this] { telemetry.refresh(); };
@@ -304,6 +323,10 @@ supervisor::ArbiterConfig Group::Impl::arbiter_config() {
     for (const auto& listener : listeners)
         config.close_in_agent.insert(config.close_in_agent.end(), listener->slot_sockets.begin(),
                                      listener->slot_sockets.end());
+    for (const auto& listener : datagrams) {
+        const std::vector<int> sockets = listener->sockets();
+        config.close_in_agent.insert(config.close_in_agent.end(), sockets.begin(), sockets.end());
+    }
     if (options.agent_socket.empty()) return config;
 
     service.segment = telemetry.segment().descriptor();
@@ -324,8 +347,8 @@ supervisor::ArbiterConfig Group::Impl::arbiter_config() {
 }
 
 int Group::run() {
-    if (impl_->listeners.empty())
-        throw std::logic_error("the group serves nothing: call http() before run()");
+    if (impl_->listeners.empty() && impl_->datagrams.empty())
+        throw std::logic_error("the group serves nothing: call http() or datagram() before run()");
     const supervisor::PidFile pid_file(impl_->options.pid_file);
     supervisor::ArbiterConfig config = impl_->arbiter_config();
     if (pid_file.descriptor() >= 0) {

@@ -20,7 +20,7 @@ constexpr std::uint64_t kSurprise = 2;  ///< so many times the average
 /// Nobody who was let in is given up after fewer measurements.
 constexpr std::uint32_t kSure = 4;
 /// The event loop may be away for so long because others have the processor.
-constexpr std::uint64_t kHiccup = 40 * kMillisecond;
+constexpr std::uint64_t kHiccup = 80 * kMillisecond;
 /// Who was taken sooner found a loop that was free.
 constexpr std::uint64_t kAtOnce = kMillisecond;
 /// When the next is taken at once and so soon, the one before has cost nobody anything.

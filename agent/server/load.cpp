@@ -13,7 +13,10 @@ constexpr std::uint64_t kMillisecond = 1'000'000;
 /// A loop turns at least at every heartbeat.
 constexpr std::uint64_t kBeat = 100 * kMillisecond;
 /// An event loop that is later than this keeps connections waiting.
-constexpr std::uint64_t kLate = 5 * kMillisecond;
+constexpr std::uint64_t kLate = 20 * kMillisecond;
+/// Under a burst every loop is late, some more than others. Who has least is waited for none the less, if it is no later
+/// than this.
+constexpr std::uint64_t kPardoned = 30 * kMillisecond;
 /// So many connections less make a difference. With 1, two workers would wait for each other's turn at each of them.
 constexpr std::uint64_t kMargin = 2;
 
@@ -91,7 +94,7 @@ bool LoadView::should_defer(std::size_t depth, std::uint64_t oldest_ns, std::uin
         const Load other{seat->connections.load(relaxed) + waiting,
                          late(lateness_us(seat->queues[0]), seat->heartbeat_monotonic_ns.load(relaxed),
                               queue.oldest_monotonic_ns.load(relaxed), now)};
-        if (other.late_ns <= kLate && other.connections + kMargin <= own.connections) return true;
+        if (other.late_ns <= kPardoned && other.connections + kMargin <= own.connections) return true;
         const bool much_less_late = own.late_ns > kLate && 2 * other.late_ns <= own.late_ns;
         if (much_less_late && waiting < queue.capacity.load(relaxed)) return true;
     }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "agent/server/accept_thread.hpp"
+#include "agent/server/datagram/datagram_service.hpp"
 #include "agent/server/intake.hpp"
 #include "agent/server/loop_acceptor.hpp"
 #include "agent/server/open_files.hpp"
@@ -59,6 +60,8 @@ public:
           beat_(context_.io) {
         for (const auto& listener : config.listeners)
             entrances_.push_back(std::make_unique<Entrance>(context_, listener, last_turn_));
+        for (const auto& listener : config.datagrams)
+            datagrams_.push_back(std::make_unique<DatagramService>(context_, listener));
         if (config.reopen_logs) signals_.add(SIGUSR1);
     }
 
@@ -68,6 +71,8 @@ public:
         beat();
         for (const auto& entrance : entrances_)
             entrance->open(context_, last_turn_);
+        for (const auto& service : datagrams_)
+            service->start();
         show(telemetry::Phase::ready);
         context_.io.run();
         return 0;
@@ -106,6 +111,8 @@ private:
         }
         for (const auto& entrance : entrances_)
             if (entrance->acceptor) entrance->acceptor->look_after(now);
+        for (const auto& service : datagrams_)
+            service->look_after(now);
         for (const auto& former : former_acceptors_)
             former->look_after(now);
         std::erase_if(former_acceptors_, [](const auto& former) { return former->finished(); });
@@ -131,6 +138,8 @@ private:
         show(telemetry::Phase::draining);
         for (const auto& entrance : entrances_)
             entrance->acceptor->stop();
+        for (const auto& service : datagrams_)
+            service->stop();
     }
 
     /// As if it had never drained. The acceptors before may still be with what they have shed: nobody waits for them here.
@@ -140,6 +149,8 @@ private:
             former_acceptors_.push_back(std::move(entrance->acceptor));
             entrance->accept(context_, last_turn_);
         }
+        for (const auto& service : datagrams_)
+            service->start();
         show(telemetry::Phase::ready);
     }
 
@@ -152,6 +163,8 @@ private:
         bool waiting = false;
         for (const auto& entrance : entrances_)
             waiting = waiting || entrance->queue.depth() > 0;
+        for (const auto& service : datagrams_)
+            waiting = waiting || !service->finished();
         return !waiting && context_.connections.empty() && context_.lingering.empty();
     }
 
@@ -161,6 +174,7 @@ private:
     boost::asio::signal_set signals_;
     boost::asio::steady_timer beat_;
     std::vector<std::unique_ptr<Entrance>> entrances_;
+    std::vector<std::unique_ptr<DatagramService>> datagrams_;
     std::vector<std::unique_ptr<Acceptor>> former_acceptors_;
     std::chrono::steady_clock::time_point drain_until_;
     std::uint32_t resumptions_ = 0;  ///< when it began to drain

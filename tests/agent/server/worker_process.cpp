@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "agent/server/reuseport.hpp"
 #include "agent/server/transport/transport.hpp"
 #include "agent/telemetry/collector.hpp"
 #include "agent/telemetry/seat.hpp"
@@ -24,6 +25,7 @@ WorkerProcesses::WorkerProcesses(Router router, ListenerOptions options, const s
                                  std::chrono::milliseconds drain_deadline)
     : telemetry_(TelemetryOptions{.group = "test", .max_workers = 2, .instruments = 64}),
       listener_(server::bind_http(address, std::move(router), options, 0)) {
+    server::bind_slots(*listener_, 2);
     listener_->transport = server::make_transport(options, telemetry_);
     config_.listeners = {listener_};
     config_.metrics = server::make_server_metrics(telemetry_);
@@ -65,6 +67,10 @@ void WorkerProcesses::pause(unsigned index) {
     signal(index, SIGSTOP);
     int status = 0;
     ::waitpid(running_.at(index), &status, WUNTRACED);
+}
+
+void WorkerProcesses::resume(unsigned index) {
+    telemetry_.segment().seat(index)->resumptions.fetch_add(1);
 }
 
 int WorkerProcesses::wait(unsigned index) {

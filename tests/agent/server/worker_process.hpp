@@ -29,6 +29,8 @@ public:
     void signal(unsigned seat, int number);
     /// SIGSTOP; every thread of it stands still when this returns.
     void pause(unsigned seat);
+    /// Takes its drain back, as the arbiter does.
+    void resume(unsigned seat);
     /// The exit status; -1 if it was killed or does not end within 30 seconds.
     int wait(unsigned seat);
     int stop(unsigned seat);
