@@ -25,6 +25,7 @@ struct Metric {
     std::string unit;
     std::optional<double> at_most{};
     std::optional<double> at_least{};
+    std::optional<double> ratio_at_most{};
 };
 
 struct Side {
@@ -55,6 +56,8 @@ private:
         Side ours;
         Side peer;
         bool keeps_its_bounds() const;
+        bool has_bounds() const { return metric.at_most || metric.at_least || metric.ratio_at_most; }
+        double ratio() const { return ours.median() / peer.median(); }
     };
     static bool show_bounds(const Row& row);
     std::string to_json() const;

@@ -72,11 +72,11 @@ public:
 
     template <class Function>
     requires(!std::is_same_v<std::remove_cvref_t<Function>, DatagramHandler>)
-        DatagramHandler(Function function) {
+        DatagramHandler(Function handler) {
         if constexpr (std::is_invocable_r_v<awaitable<void>, Function, Datagram>)
-            function_ = Coroutine(std::move(function));
+            function_ = Coroutine(std::move(handler));
         else
-            function_ = Plain(std::move(function));
+            function_ = Plain(std::move(handler));
     }
     const std::variant<Plain, Coroutine>& function() const { return function_; }
 

@@ -96,7 +96,7 @@ DatagramService::DatagramService(WorkerContext& context, std::shared_ptr<Datagra
 
 DatagramService::~DatagramService() = default;
 
-unsigned DatagramService::slots() const {
+unsigned DatagramService::slot_count() const {
     telemetry::Segment& segment = context_.seat.segment();
     const unsigned all = static_cast<unsigned>(listener_->inboxes.size());
     const unsigned target = segment.group().target_workers.load(std::memory_order_relaxed);
@@ -126,7 +126,7 @@ void DatagramService::look_after(std::uint64_t) {
     socket_->cancel();
     receive(socket_, false);
     if (!inbox_) return;
-    const unsigned in_use = slots();
+    const unsigned in_use = slot_count();
     for (unsigned slot = in_use; slot < listener_->inboxes.size(); ++slot)
         if (slot % in_use == context_.seat.slot())
             while (receive_batch(listener_->inboxes[slot].reader, true) > 0) {
@@ -189,7 +189,7 @@ void DatagramService::take(std::span<const std::byte> bytes, const msghdr& heade
         return metrics.shed_truncated.add();
     if (listener_->options.key) {
         const std::string_view key = listener_->options.key(bytes);
-        const unsigned slot = key.empty() ? context_.seat.slot() : slot_of(key, slots());
+        const unsigned slot = key.empty() ? context_.seat.slot() : slot_of(key, slot_count());
         if (slot != context_.seat.slot()) {
             (forward(bytes, ends, slot) ? metrics.forwarded : metrics.shed_forwarding).add();
             return;

@@ -41,7 +41,7 @@ private:
     bool forward(std::span<const std::byte> bytes, const DatagramEnds& ends, unsigned slot);
     void handle(std::span<const std::byte> bytes, const DatagramEnds& ends);
     void failed(const std::exception_ptr& failure);
-    unsigned slots() const;
+    unsigned slot_count() const;
 
     WorkerContext& context_;
     const std::shared_ptr<DatagramListener> listener_;

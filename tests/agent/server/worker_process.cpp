@@ -33,6 +33,13 @@ WorkerProcesses::WorkerProcesses(Router router, ListenerOptions options, const s
     config_.refresh = [this] { telemetry_.refresh(); };
 }
 
+std::string WorkerProcesses::serve_datagrams(const std::string& address, DatagramHandler handler,
+                                             DatagramOptions options) {
+    config_.datagrams = {
+        server::bind_datagram(address, std::move(handler), std::move(options), 2, telemetry_)};
+    return datagrams().address;
+}
+
 WorkerProcesses::~WorkerProcesses() {
     for (const auto& [seat, pid] : running_) {
         ::kill(pid, SIGKILL);

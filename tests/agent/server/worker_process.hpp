@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/server/datagram/datagram_listener.hpp"
 #include "agent/server/worker.hpp"
 #include "common/sketch/exponential_histogram.hpp"
 
@@ -23,6 +24,11 @@ public:
     const std::string& address() const { return listener_->address; }
     signalbox::Telemetry& telemetry() { return telemetry_; }
     int listening_socket() const { return listener_->socket; }
+
+    /// To be called before start(); the address as bound.
+    std::string serve_datagrams(const std::string& address, signalbox::DatagramHandler handler,
+                                signalbox::DatagramOptions options);
+    const signalbox::server::DatagramListener& datagrams() const { return *config_.datagrams.front(); }
 
     /// Forks a worker into `seat` (0 … 3) and waits until it is ready.
     void start(unsigned seat = 0);
