@@ -201,9 +201,12 @@ void DatagramsTest::replacing_a_worker_loses_nothing() {
     workers.start(2);
     Client client(address);
     int sent = 0;
+    int answered = 0;
     const auto send_some = [&] {
         for (int i = 0; i < 50; ++i)
             client.send(sip(sent++));
+        while (!client.receive(0).empty())  // or its own buffer overflows
+            ++answered;
     };
     for (const auto& [successor, predecessor] : {std::pair(1u, 0u), {3u, 2u}, {0u, 1u}}) {
         send_some();
@@ -213,8 +216,8 @@ void DatagramsTest::replacing_a_worker_loses_nothing() {
         send_some();
         QCOMPARE(workers.wait(predecessor), 0);
     }
-    for (int i = 0; i < sent; ++i)
-        QVERIFY2(!client.receive().empty(), qPrintable(QString("%1 of %2").arg(i).arg(sent)));
+    for (; answered < sent; ++answered)
+        QVERIFY2(!client.receive().empty(), qPrintable(QString("%1 of %2").arg(answered).arg(sent)));
 }
 
 void DatagramsTest::what_is_too_long_is_refused_and_counted() {

@@ -26,17 +26,17 @@ void DispatchTest::finds_the_call_id_data() {
     QTest::addColumn<QByteArray>("message");
     QTest::addColumn<QByteArray>("id");
     const QByteArray start = "OPTIONS sip:x SIP/2.0\r\n";
-    QTest::newRow("long form") << start + "Via: y\r\nCall-ID: a@b\r\n\r\n" << QByteArray("a@b");
-    QTest::newRow("compact") << start + "i: a@b\r\n\r\n" << QByteArray("a@b");
-    QTest::newRow("any case") << start + "cALL-iD:a@b\r\n\r\n" << QByteArray("a@b");
-    QTest::newRow("compact, upper case") << start + "I:a@b\r\n\r\n" << QByteArray("a@b");
-    QTest::newRow("white space") << start + "Call-ID \t:  a@b \t\r\n\r\n" << QByteArray("a@b");
-    QTest::newRow("on the next line") << start + "Call-ID:\r\n  a@b\r\n\r\n" << QByteArray("a@b");
-    QTest::newRow("bare line feeds") << "X\nCall-ID: a@b\n\n" << QByteArray("a@b");
-    QTest::newRow("no end") << start + "i: a@b" << QByteArray("a@b");
+    QTest::newRow("long form") << QByteArray(start + "Via: y\r\nCall-ID: a@b\r\n\r\n") << QByteArray("a@b");
+    QTest::newRow("compact") << QByteArray(start + "i: a@b\r\n\r\n") << QByteArray("a@b");
+    QTest::newRow("any case") << QByteArray(start + "cALL-iD:a@b\r\n\r\n") << QByteArray("a@b");
+    QTest::newRow("compact, upper case") << QByteArray(start + "I:a@b\r\n\r\n") << QByteArray("a@b");
+    QTest::newRow("white space") << QByteArray(start + "Call-ID \t:  a@b \t\r\n\r\n") << QByteArray("a@b");
+    QTest::newRow("on the next line") << QByteArray(start + "Call-ID:\r\n  a@b\r\n\r\n") << QByteArray("a@b");
+    QTest::newRow("bare line feeds") << QByteArray("X\nCall-ID: a@b\n\n") << QByteArray("a@b");
+    QTest::newRow("no end") << QByteArray(start + "i: a@b") << QByteArray("a@b");
     QTest::newRow("in the start line") << QByteArray("i: a@b\r\nVia: x\r\n\r\n") << QByteArray();
-    QTest::newRow("in the body") << start + "Via: x\r\n\r\ni: a@b\r\n" << QByteArray();
-    QTest::newRow("another field") << start + "Call-ID-X: a@b\r\nvi: x\r\n\r\n" << QByteArray();
+    QTest::newRow("in the body") << QByteArray(start + "Via: x\r\n\r\ni: a@b\r\n") << QByteArray();
+    QTest::newRow("another field") << QByteArray(start + "Call-ID-X: a@b\r\nvi: x\r\n\r\n") << QByteArray();
     QTest::newRow("empty") << QByteArray() << QByteArray();
 }
 
