@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <stdexcept>
 #include <system_error>
+#include <utility>
 
 namespace signalbox {
 namespace {
@@ -75,7 +76,7 @@ std::string with_pid(const std::string& path) {
 
 }  // namespace
 
-BlackBox::BlackBox(const GroupOptions& options) {
+BlackBox::BlackBox(const GroupOptions& options, int predecessor) : predecessor_(predecessor) {
     if (options.anonymous_segment) return;
     if (options.segment_path.empty())
         choose_default(options.name);
@@ -103,6 +104,12 @@ void BlackBox::choose_default(const std::string& group) {
 
 void BlackBox::choose(std::string path) {
     lock_directory(std::filesystem::path(path).parent_path());
+    if (is_predecessors(path)) {
+        promised_ = path;
+        path_ = path + ".upgrade";
+        owner_ = ::getpid();
+        return;
+    }
     if (is_held(path)) {
         path_ = with_pid(path);
         owner_ = ::getpid();
@@ -111,6 +118,28 @@ void BlackBox::choose(std::string path) {
     }
     path_ = std::move(path);
     ::rename(path_.c_str(), (path_ + ".previous").c_str());  // fails where there was none
+}
+
+bool BlackBox::is_predecessors(const std::string& path) const {
+    struct stat open {};
+    struct stat named {};
+    return predecessor_ >= 0 && ::fstat(predecessor_, &open) == 0 && ::lstat(path.c_str(), &named) == 0 &&
+           open.st_dev == named.st_dev && open.st_ino == named.st_ino;
+}
+
+std::string BlackBox::take_over() {
+    if (promised_.empty()) return {};
+    lock_directory(std::filesystem::path(promised_).parent_path());
+    ::rename(promised_.c_str(), (promised_ + ".previous").c_str());
+    const int error = ::rename(path_.c_str(), promised_.c_str()) == 0 ? 0 : errno;
+    if (directory_ >= 0) ::close(directory_);
+    directory_ = -1;
+    if (error != 0)
+        return fmt::format("The segment stays {}; it cannot be renamed to {}: {}.", path_, promised_,
+                           message(error));
+    path_ = std::exchange(promised_, {});
+    owner_ = 0;
+    return {};
 }
 
 void BlackBox::lock_directory(const std::string& directory) {
@@ -123,7 +152,7 @@ void BlackBox::lock_directory(const std::string& directory) {
 
 void BlackBox::hold(int segment) {
     // Of the open file, so every process that inherits the descriptor holds it, and the last one lets go.
-    if (!path_.empty()) ::flock(segment, LOCK_EX | LOCK_NB);
+    ::flock(segment, LOCK_EX | LOCK_NB);
     if (directory_ >= 0) ::close(directory_);
     directory_ = -1;
 }

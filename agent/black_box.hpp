@@ -8,6 +8,10 @@
 // GROUP.segment.previous. Every process of a group holds a lock (flock) on its file through the descriptor that it
 // inherits; a file that is held is left alone, and the second group takes GROUP-PID.segment, which goes with it when
 // it ends in order. Where no file can be, the segment is anonymous memory.
+//
+// A group that is to take over from the one which has the file makes its own beside it, GROUP.segment.upgrade, and gives it
+// the name when it takes over; the old group's becomes GROUP.segment.previous then, while it still writes to it. If it
+// fails before, its file stays until the next upgrade.
 #pragma once
 
 #include <sys/types.h>
@@ -22,7 +26,9 @@ class BlackBox {
 public:
     /// Chooses the place and moves away what lies there. Others that choose in the same directory wait until hold(),
     /// or until this object ends.
-    explicit BlackBox(const GroupOptions& options);
+    ///
+    /// `predecessor`: the segment of the group to take over from; -1: none.
+    explicit BlackBox(const GroupOptions& options, int predecessor = -1);
     ~BlackBox();
     BlackBox(const BlackBox&) = delete;
     BlackBox& operator=(const BlackBox&) = delete;
@@ -34,14 +40,19 @@ public:
 
     /// The segment has been created there.
     void hold(int segment);
+    /// The predecessor's place is this one's. Why it cannot be; "" if it is, or if there is nothing to be done.
+    std::string take_over();
 
 private:
     void choose_default(const std::string& group);
     void choose(std::string path);
+    bool is_predecessors(const std::string& path) const;
     void lock_directory(const std::string& directory);
 
     std::string path_;
+    std::string promised_;  ///< where it is to be, once the predecessor has handed over
     std::string warning_;
+    int predecessor_ = -1;
     int directory_ = -1;  ///< locked while the place is chosen
     pid_t owner_ = 0;     ///< who removes the file in the end; 0: nobody
 };

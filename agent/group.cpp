@@ -1,6 +1,8 @@
 #include "signalbox/group.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <charconv>
 #include <cstring>
@@ -14,12 +16,14 @@
 #include "agent/server/transport/transport.hpp"
 #include "agent/server/worker.hpp"
 #include "agent/service/service.hpp"
+#include "agent/sockets/inherited_sockets.hpp"
 #include "agent/supervisor/arbiter.hpp"
-#include "agent/supervisor/inherited_sockets.hpp"
 #include "agent/supervisor/journal.hpp"
 #include "agent/supervisor/pid_file.hpp"
+#include "agent/supervisor/predecessor.hpp"
 #include "agent/supervisor/privileges.hpp"
 #include "agent/supervisor/process.hpp"
+#include "agent/telemetry/settings.hpp"
 
 namespace signalbox {
 namespace {
@@ -57,6 +61,8 @@ std::string address_of(int listener) {
 
 using std::chrono::milliseconds;
 constexpr std::chrono::hours kDay{24};
+/// What a worker whose arbiter has died may take beyond its drain deadline.
+constexpr std::chrono::seconds kOrphanGrace{2};
 
 /// The group's own settings, with where they were chosen. Those that need no restart are tunables.
 class Settings {
@@ -73,6 +79,11 @@ public:
                           .max = kDay,
                           .help = "A worker that is not ready by then is replaced",
                           .origin = origin_of(given.start_deadline, usual.start_deadline)}),
+          upgrade_deadline(context, "upgrade_deadline", given.upgrade_deadline,
+                           {.min = milliseconds(10),
+                            .max = kDay,
+                            .help = "A new version that is not ready by then does not take over",
+                            .origin = origin_of(given.upgrade_deadline, usual.upgrade_deadline)}),
           limits{
               .memory = {context,
                          "worker_memory_limit",
@@ -162,6 +173,7 @@ public:
     std::string origin;
     Tunable<milliseconds> drain_deadline;
     Tunable<milliseconds> start_deadline;
+    Tunable<milliseconds> upgrade_deadline;
     supervisor::Limits limits;
     supervisor::LoopThresholds loops;
 
@@ -182,7 +194,8 @@ private:
 struct Group::Impl {
     explicit Impl(GroupOptions given)
         : options(std::move(given)),
-          box(options),
+          program(supervisor::Program::of_this_process()),
+          box(options, predecessor.segment()),
           telemetry({.group = options.name, .max_workers = options.max_workers, .path = box.path()}),
           settings(telemetry, options),
           metrics(server::make_server_metrics(telemetry)) {
@@ -198,13 +211,19 @@ struct Group::Impl {
     int serve(telemetry::SeatWriter& seat, std::function<void()> notify);
     supervisor::ArbiterConfig arbiter_config();
 
+    void take_over(supervisor::PidFile& pid_file);
+    supervisor::Journal journal() { return {telemetry.segment(), options.quiet}; }
+
     GroupOptions options;
+    supervisor::Program program;
+    supervisor::Predecessor predecessor;
     BlackBox box;
     Telemetry telemetry;
     Settings settings;
     std::shared_ptr<server::ServerMetrics> metrics;
     std::vector<std::shared_ptr<server::HttpListener>> listeners;
     std::vector<std::shared_ptr<server::DatagramListener>> datagrams;
+    std::vector<sockets::BoundSocket> bound;  ///< for a successor
     std::vector<std::function<void(unsigned)>> after_fork;
     std::function<std::vector<std::unique_ptr<LogSink>>(unsigned)> log_sinks;
     LogWriterOptions log_options;
@@ -236,6 +255,8 @@ std::string Group::http(std::string_view address, Router router, ListenerOptions
     listener->transport = std::move(transport);
     listener->queue_deadline = impl_->settings.queue_deadline(index, options);
     impl_->settings.tell(*listener);
+    const server::SocketAddress asked = server::parse_address(address);
+    impl_->bound.push_back({listener->socket, {asked.storage, asked.size}});
     impl_->listeners.push_back(std::move(listener));
     impl_->publish(*impl_->listeners.back());
     return impl_->listeners.back()->address;
@@ -261,7 +282,7 @@ void Group::after_fork(std::function<void(unsigned)> function) {
 }
 
 void Group::Impl::tell_where_the_segment_is() {
-    const supervisor::Journal journal(telemetry.segment(), options.quiet);
+    const supervisor::Journal journal = this->journal();
     if (!box.warning().empty())
         journal.say(wire::Severity::warning, "segment_elsewhere", box.warning());
     else if (!box.path().empty())
@@ -301,7 +322,10 @@ int Group::Impl::serve(telemetry::SeatWriter& seat, std::function<void()> notify
     config.datagrams = datagrams;
     config.metrics = metrics;
     config.drain_deadline = settings.drain_deadline;
-    config.refresh = [this] { telemetry.refresh(); };
+    config.refresh = [this] {
+        telemetry.refresh();
+        supervisor::set_orphan_patience(settings.drain_deadline.get() + kOrphanGrace);
+    };
     if (log) config.reopen_logs = [&log] { log->reopen(); };
     config.notify_arbiter = std::move(notify);
     return server::run_worker(seat, config);
@@ -315,7 +339,10 @@ supervisor::ArbiterConfig Group::Impl::arbiter_config() {
                      .loops = settings.loops,
                      .drain_deadline = settings.drain_deadline,
                      .start_deadline = settings.start_deadline,
-                     .fork_worker = {}};
+                     .fork_worker = {},
+                     .ended = [this](unsigned seat) {
+                         server::count_lost_connections(*metrics, telemetry.segment(), seat);
+                     }};
     config.worker = [this](telemetry::SeatWriter& seat, std::function<void()> notify) {
         return serve(seat, std::move(notify));
     };
@@ -330,12 +357,16 @@ supervisor::ArbiterConfig Group::Impl::arbiter_config() {
     if (options.agent_socket.empty()) return config;
 
     service.segment = telemetry.segment().descriptor();
-    service.unix_listener = service::bind_agent_socket(options.agent_socket);
+    const auto bind = [this](const sockets::BoundSocket& socket) {
+        bound.push_back(socket);
+        return socket.descriptor;
+    };
+    service.unix_listener = bind(service::bind_agent_socket(options.agent_socket));
     config.close_in_workers.push_back(service.unix_listener);
     if (!options.agent_tls.address.empty()) {
         service::check_tls(options.agent_tls);
         service.tls = options.agent_tls;
-        service.tls_listener = service::bind_agent_port(options.agent_tls.address);
+        service.tls_listener = bind(service::bind_agent_port(options.agent_tls.address));
         config.close_in_workers.push_back(service.tls_listener);
         settings.context.setting("agent_tls_address", address_of(service.tls_listener), options.origin);
     }
@@ -346,23 +377,49 @@ supervisor::ArbiterConfig Group::Impl::arbiter_config() {
     return config;
 }
 
+/// This process is in charge of the group from now on.
+void Group::Impl::take_over(supervisor::PidFile& pid_file) {
+    try {
+        pid_file.take_over();
+    } catch (const std::exception& error) {
+        journal().say(wire::Severity::error, "pid_file_not_written", error.what());
+    }
+    if (const std::string obstacle = box.take_over(); !obstacle.empty())
+        journal().say(wire::Severity::warning, "segment_elsewhere", obstacle);
+    telemetry::note_setting(telemetry.segment(), "segment_path", box.path(), "upgrade");
+}
+
 int Group::run() {
     if (impl_->listeners.empty() && impl_->datagrams.empty())
         throw std::logic_error("the group serves nothing: call http() or datagram() before run()");
-    const supervisor::PidFile pid_file(impl_->options.pid_file);
+    supervisor::PidFile pid_file(impl_->options.pid_file, impl_->predecessor.take_pid_file());
     supervisor::ArbiterConfig config = impl_->arbiter_config();
+    // Opened while this process may still do so, and to be read only: the new version has no business writing there.
+    const int segment =
+        ::open(fmt::format("/proc/self/fd/{}", impl_->telemetry.segment().descriptor()).c_str(),
+               O_RDONLY | O_CLOEXEC);
+    config.upgrade = {.program = impl_->program,
+                      .sockets = impl_->bound,
+                      .segment = segment,
+                      .pid_file = pid_file.descriptor(),
+                      .deadline = impl_->settings.upgrade_deadline};
+    config.handed_over = [&pid_file] { pid_file.give_away(); };
+    config.predecessor = &impl_->predecessor;
+    config.taken_over = [this, &pid_file] { impl_->take_over(pid_file); };
     if (pid_file.descriptor() >= 0) {
         config.close_in_workers.push_back(pid_file.descriptor());
         config.close_in_agent.push_back(pid_file.descriptor());
     }
     supervisor::set_open_files_limit(impl_->options.open_files);
     supervisor::become(impl_->options.user, impl_->options.user_group);
-    for (const std::string& unused : supervisor::close_unused_inherited_sockets())
-        supervisor::Journal(impl_->telemetry.segment(), impl_->options.quiet)
-            .say(wire::Severity::warning, "inherited_socket_unused",
-                 fmt::format("Nothing is served on the inherited {}; its address is that of no listener.",
-                             unused));
-    return supervisor::Arbiter(impl_->telemetry, std::move(config)).run();
+    for (const std::string& unused : sockets::close_unused_inherited_sockets())
+        impl_->journal().say(
+            wire::Severity::warning, "inherited_socket_unused",
+            fmt::format("Nothing is served on the inherited {}; its address is that of no listener.",
+                        unused));
+    const int status = supervisor::Arbiter(impl_->telemetry, std::move(config)).run();
+    if (segment >= 0) ::close(segment);
+    return status;
 }
 
 }  // namespace signalbox

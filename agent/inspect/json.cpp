@@ -11,10 +11,7 @@ namespace {
 using json = nlohmann::ordered_json;
 using sketch::ExponentialHistogram;
 using std::chrono::nanoseconds;
-
-double seconds(nanoseconds length) {
-    return std::chrono::duration<double>(length).count();
-}
+using wire::seconds;
 
 json or_null(std::optional<double> value) {
     return value ? json(*value) : json();

@@ -15,15 +15,12 @@ namespace {
 using sketch::ExponentialHistogram;
 using std::chrono::nanoseconds;
 using text::Table;
+using wire::seconds;
 constexpr auto kRight = Table::Align::right;
 constexpr std::size_t kColumns = 100;
 
 std::string in_words(nanoseconds length) {
     return text::duration_in_words(length);
-}
-
-double seconds(nanoseconds length) {
-    return std::chrono::duration<double>(length).count();
 }
 
 std::string ago(wire::WallTime time) {

@@ -15,6 +15,7 @@
 #include "agent/telemetry/event_source.hpp"
 #include "agent/telemetry/fields.hpp"
 #include "agent/telemetry/seat.hpp"
+#include "agent/telemetry/shielded_thread.hpp"
 #include "signalbox/log_sinks.hpp"
 
 namespace signalbox {
@@ -188,18 +189,8 @@ void LogWriter::State::give_up() noexcept {
 LogWriter::LogWriter(Telemetry& telemetry, std::vector<std::unique_ptr<LogSink>> sinks,
                      LogWriterOptions options)
     : state_(std::make_shared<State>(telemetry, std::move(sinks), options)) {
-    // Signals are for the threads of the program; SIGPIPE becomes an error of write().
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    try {
-        state_->thread = std::thread([state = state_.get()] { state->run(); });
-    } catch (...) {
-        ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-        throw;
-    }
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    // SIGPIPE is shielded as well, and becomes an error of write().
+    state_->thread = telemetry::start_shielded([state = state_.get()] { state->run(); });
     telemetry.events().set_tap(state_);
 }
 

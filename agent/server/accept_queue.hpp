@@ -54,6 +54,13 @@ public:
     std::size_t depth() const;
     /// When the first one that waits was accepted; 0: none waits.
     std::uint64_t oldest_ns() const { return record_.oldest_monotonic_ns.load(std::memory_order_relaxed); }
+    /// Any thread: a connection found no descriptor, or nearly none.
+    void note_shortage() { shortage_.store(true, std::memory_order_relaxed); }
+    /// Whether that was noted since the last call.
+    bool take_shortage() {
+        return shortage_.load(std::memory_order_relaxed) &&
+               shortage_.exchange(false, std::memory_order_relaxed);
+    }
     void count_shed() { record_.shed.fetch_add(1, std::memory_order_relaxed); }
 
 private:
@@ -68,6 +75,7 @@ private:
     alignas(64) std::atomic<std::uint64_t> pushed_{0};
     alignas(64) std::atomic<std::uint64_t> popped_{0};
     alignas(64) std::atomic<bool> armed_{false};
+    std::atomic<bool> shortage_{false};
 };
 
 }  // namespace signalbox::server

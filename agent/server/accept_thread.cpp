@@ -6,8 +6,8 @@
 
 #include <algorithm>
 
-#include "agent/server/shielded_thread.hpp"
 #include "agent/telemetry/seat.hpp"
+#include "agent/telemetry/shielded_thread.hpp"
 
 namespace signalbox::server {
 
@@ -44,7 +44,7 @@ AcceptThread::AcceptThread(const HttpListener& listener, AcceptQueue& queue, Loa
                            ServerMetrics& metrics)
     : socket_(listener.socket), queue_(queue), load_(load), door_(listener, queue, metrics) {
     install_interrupt_handler();
-    thread_ = start_shielded([this] { run(); }, {interrupt_signal()});
+    thread_ = telemetry::start_shielded([this] { run(); }, {interrupt_signal()});
 }
 
 AcceptThread::~AcceptThread() {
@@ -65,7 +65,7 @@ void AcceptThread::stop() {
 void AcceptThread::run() {
     while (!stopping_) {
         door_.sweep(telemetry::monotonic_ns());
-        if (others_should_go_first()) wait_for_the_others();
+        if (why_others_go_first() != LoadView::Reason::none) wait_for_the_others();
         // Returns at least every 100 ms (bind_http sets SO_RCVTIMEO), so that a worker whose loop gets stuck
         // while nothing comes in notices before it takes a connection, and lingering sockets are looked after.
         if (!stopping_ && door_.accept_one(socket_) == Doorkeeper::Result::retry_later)
@@ -79,7 +79,7 @@ void AcceptThread::run() {
     finished_ = true;
 }
 
-bool AcceptThread::others_should_go_first() const {
+LoadView::Reason AcceptThread::why_others_go_first() const {
     return load_.should_defer(queue_.depth(), queue_.oldest_ns(), telemetry::monotonic_ns());
 }
 
@@ -89,7 +89,8 @@ void AcceptThread::wait_for_the_others() {
     std::uint64_t waits_since = 0;
     std::chrono::nanoseconds pause = kShortestPause;
     load_.set_deferring(true);
-    while (!stopping_ && others_should_go_first()) {
+    for (auto why = why_others_go_first(); !stopping_ && why != LoadView::Reason::none;
+         why = why_others_go_first()) {
         std::this_thread::sleep_for(pause);
         const std::uint64_t now = telemetry::monotonic_ns();
         door_.sweep(now);
@@ -99,7 +100,7 @@ void AcceptThread::wait_for_the_others() {
         } else if (waits_since == 0) {
             waits_since = now;
             pause = kShortestPause;
-        } else if (now - waits_since > kPatience) {
+        } else if (now - waits_since > kPatience && why == LoadView::Reason::fewer_connections) {
             break;
         }
     }

@@ -4,7 +4,7 @@
 //
 // A worker that should leave the next connection to the others (see load.hpp) does not block in accept4 meanwhile: it
 // sleeps, at first for 50 µs, at last for 10 ms, until it is its turn. If somebody waits for 5 ms and none of the others
-// comes, it accepts.
+// comes that have fewer connections, it accepts.
 #pragma once
 
 #include <atomic>
@@ -28,7 +28,7 @@ public:
 
 private:
     void run();
-    bool others_should_go_first() const;
+    LoadView::Reason why_others_go_first() const;
     void wait_for_the_others();
 
     const int socket_;

@@ -80,8 +80,11 @@ Doorkeeper::Result Doorkeeper::accept_one(int socket, std::uint64_t away_ns) {
             return Result::taken;
         case EMFILE:
         case ENFILE:
+            metrics_.accept_failures.add();
+            queue_.note_shortage();
             return give_up_reserve();
         default:
+            metrics_.accept_failures.add();
             return Result::retry_later;  // the network's errors pass; memory may come back
     }
 }
@@ -121,6 +124,7 @@ bool Doorkeeper::restore_reserve() {
 /// Answers and closes at once, without lingering: the next one that waits needs the same place. If another
 /// thread takes it first, reserve_ stays empty, and the next descriptor that comes free becomes the reserve.
 void Doorkeeper::turn_away_and_keep_the_place(int descriptor) {
+    queue_.note_shortage();
     metrics_.shed_no_descriptors.add();
     queue_.count_shed();
     send_unavailable(listener_, descriptor);

@@ -6,7 +6,7 @@
 // A connection is served only while a descriptor is in reserve. When the process has no other left, the
 // reserve's place takes those that wait, one after another: each is answered 503 and closed. The first
 // descriptor that comes free, whoever frees it, is the reserve again, and from then on connections are
-// served.
+// served. Meanwhile the event loop, told by AcceptQueue::note_shortage(), closes those that have waited long for a client.
 #pragma once
 
 #include <sys/socket.h>

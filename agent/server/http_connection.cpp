@@ -25,7 +25,6 @@ template <class Stream>
 concept SendsFiles = requires(Stream stream, boost::system::error_code ec) {
     stream.send_file_now(0, std::uint64_t(), std::size_t(), ec);
 };
-
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 Response plain(int status, std::string_view text) {
@@ -80,7 +79,7 @@ HttpConnection<Stream>::HttpConnection(WorkerContext& context, std::shared_ptr<c
 
 template <class Stream>
 HttpConnection<Stream>::~HttpConnection() {
-    if (phase_ != Phase::closed) context_.closed(*this);
+    if (phase_ != Phase::closed) context_.abandoned(*this);
 }
 
 template <class Stream>
@@ -134,7 +133,7 @@ void HttpConnection<Stream>::received(error_code ec, std::size_t bytes) {
     reading_ = false;
     if (phase_ == Phase::closed || phase_ == Phase::writing) return;  // a deadline came first
     const std::uint64_t now = telemetry::monotonic_ns();
-    if (ec) return finish(Next::close, now);
+    if (ec) return fail(phase_ == Phase::idle ? End::served : End::client, now);
     input_.commit(bytes);
     context_.metrics.received_bytes.add(bytes);
     shown_.received(bytes);
@@ -479,7 +478,7 @@ void HttpConnection<Stream>::send_file(std::uint64_t now) {
         const std::size_t bytes =
             wanted ? stream_.send_file_now(part.file.get(), part.offset + file_sent_, wanted, ec) : 0;
         if (ec == boost::asio::error::eof) return cut_off("the file has become shorter", now);
-        if (ec && ec != boost::asio::error::would_block) return finish(Next::close, now);
+        if (ec && ec != boost::asio::error::would_block) return fail(End::client, now);
         context_.metrics.sent_bytes.add(bytes);
         shown_.sent(bytes);
         file_sent_ += bytes;
@@ -492,7 +491,7 @@ void HttpConnection<Stream>::send_file(std::uint64_t now) {
         stream_.async_wait_writable([self = this->shared_from_this()](error_code failed) {
             if (self->phase_ == Phase::closed) return;
             const std::uint64_t later = telemetry::monotonic_ns();
-            failed ? self->finish(Next::close, later) : self->send_file(later);
+            failed ? self->fail(End::client, later) : self->send_file(later);
         });
     }
 }
@@ -505,7 +504,7 @@ void HttpConnection<Stream>::cut_off(std::string_view why, std::uint64_t now) {
     if constexpr (requires { stream_.reset(); }) {
         if (framing_.version < 11) stream_.reset();
     }
-    finish(Next::close, now);
+    fail(End::handler, now);
 }
 
 // ---- output
@@ -528,7 +527,7 @@ bool HttpConnection<Stream>::write_out(std::uint64_t now) {
     error_code ec;
     const std::size_t bytes = stream_.write_now(rest_of_head(), rest_of_body(), ec);
     if (ec) {
-        finish(Next::close, now);
+        fail(End::client, now);
         return false;
     }
     if (output_sent(bytes)) return true;
@@ -548,7 +547,7 @@ template <class Stream>
 void HttpConnection<Stream>::written(error_code ec, std::size_t bytes) {
     if (phase_ == Phase::closed) return;
     const std::uint64_t now = telemetry::monotonic_ns();
-    if (ec) return finish(Next::close, now);
+    if (ec) return fail(End::client, now);
     if (output_sent(bytes)) return follow(now);
     enter(Phase::writing, now);
     write_rest();
@@ -572,6 +571,7 @@ bool HttpConnection<Stream>::output_sent(std::size_t bytes) {
 template <class Stream>
 void HttpConnection<Stream>::deadline_passed(std::uint64_t now) {
     const auto self = this->shared_from_this();
+    end = phase_ == Phase::idle ? End::served : End::deadline;
     if (phase_ == Phase::body && incoming_) {
         body_refusal_ = {408, "the request took too long"};
         enter(Phase::handling, now);

@@ -40,6 +40,15 @@ public:
 
     void deadline_passed(std::uint64_t now) override;
     void close_if_idle(std::uint64_t now, std::chrono::nanoseconds least) override;
+    std::uint64_t waits_since() const override {
+        return phase_ == Phase::idle || phase_ == Phase::header ? phase_began_ : 0;
+    }
+    void make_way(std::uint64_t now) override {
+        const auto self = this->shared_from_this();
+        end = End::shed;
+        if (phase_ == Phase::header) refuse({503, "too many connections wait"});
+        if (write_out(now)) finish(Next::close, now);
+    }
 
 private:
     using error_code = boost::system::error_code;
@@ -95,6 +104,10 @@ private:
     void cut_off(std::string_view why, std::uint64_t now);
 
     void finish(Next how, std::uint64_t now);
+    void fail(End why, std::uint64_t now) {
+        end = why;
+        finish(Next::close, now);
+    }
 
     WorkerContext& context_;
     const std::shared_ptr<const HttpListener> listener_;

@@ -58,36 +58,41 @@ private:
     bool good_ = true;
 };
 
-bool read_preferred(Reader reader, std::tm& to) {
-    reader.day_of_week(false);
-    reader.skip(", ");
-    to.tm_mday = reader.number(2);
-    reader.skip(" ");
-    to.tm_mon = reader.month();
-    reader.skip(" ");
-    to.tm_year = reader.number(4) - 1900;
-    reader.skip(" ");
-    reader.time(to);
-    reader.skip(" GMT");
-    return reader.at_end();
-}
-
-bool read_rfc850(Reader reader, std::tm& to) {
-    reader.day_of_week(true);
-    reader.skip(", ");
-    to.tm_mday = reader.number(2);
-    reader.skip("-");
-    to.tm_mon = reader.month();
-    reader.skip("-");
-    to.tm_year = reader.number(2);
-    reader.skip(" ");
-    reader.time(to);
-    reader.skip(" GMT");
+/// The year that two digits mean: not more than 50 years ahead (RFC 9110, section 5.6.7).
+int year_of_two_digits(int year) {
     const std::time_t now = std::time(nullptr);
     std::tm today{};
     gmtime_r(&now, &today);
-    to.tm_year += today.tm_year / 100 * 100;
-    if (to.tm_year > today.tm_year + 50) to.tm_year -= 100;
+    year += today.tm_year / 100 * 100;
+    return year > today.tm_year + 50 ? year - 100 : year;
+}
+
+/// "Sun, 06 Nov 1994 08:49:37 GMT"
+struct Preferred {
+    static constexpr bool kWholeDay = false;
+    static constexpr std::string_view kBetween = " ";
+    static int year(Reader& reader) { return reader.number(4) - 1900; }
+};
+
+/// "Sunday, 06-Nov-94 08:49:37 GMT"
+struct Rfc850 {
+    static constexpr bool kWholeDay = true;
+    static constexpr std::string_view kBetween = "-";
+    static int year(Reader& reader) { return year_of_two_digits(reader.number(2)); }
+};
+
+template <class Form>
+bool read(Reader reader, std::tm& to) {
+    reader.day_of_week(Form::kWholeDay);
+    reader.skip(", ");
+    to.tm_mday = reader.number(2);
+    reader.skip(Form::kBetween);
+    to.tm_mon = reader.month();
+    reader.skip(Form::kBetween);
+    to.tm_year = Form::year(reader);
+    reader.skip(" ");
+    reader.time(to);
+    reader.skip(" GMT");
     return reader.at_end();
 }
 
@@ -116,7 +121,7 @@ bool is_possible(const std::tm& time) {
 std::optional<std::time_t> parse_http_date(std::string_view text) {
     std::tm time{};
     const Reader reader(text);
-    if (!read_preferred(reader, time) && !read_rfc850(reader, time) && !read_asctime(reader, time))
+    if (!read<Preferred>(reader, time) && !read<Rfc850>(reader, time) && !read_asctime(reader, time))
         return std::nullopt;
     if (!is_possible(time)) return std::nullopt;
     return timegm(&time);

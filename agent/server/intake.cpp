@@ -1,6 +1,10 @@
 #include "agent/server/intake.hpp"
 
+#include <sys/resource.h>
 #include <unistd.h>
+
+#include <algorithm>
+#include <climits>
 
 #include <boost/asio/post.hpp>
 
@@ -11,6 +15,15 @@
 namespace signalbox::server {
 
 namespace {
+
+/// The kernel gives out the lowest free descriptor, so from this one on few are left: an eighth of all, which handlers
+/// may need for files and connections of their own.
+int first_of_the_last() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return INT_MAX;
+    const std::uint64_t spare = std::min<std::uint64_t>(limit.rlim_cur / 8, 512);
+    return static_cast<int>(std::min<std::uint64_t>(limit.rlim_cur - spare, INT_MAX));
+}
 
 /// HTTP/1.x behind whatever transport.
 class HttpService final : public StreamService {
@@ -52,6 +65,7 @@ Intake::Intake(WorkerContext& context, std::shared_ptr<const HttpListener> liste
       listener_(std::move(listener)),
       queue_(queue),
       last_turn_(last_turn),
+      few_left_(first_of_the_last()),
       wakeup_(context.io, ::dup(queue.wakeup())) {
     if (!listener_->transport) return;
     service_ = std::make_unique<HttpService>(context_, listener_);
@@ -86,8 +100,10 @@ void Intake::take_some() {
         const auto socket = queue_.pop();
         if (!socket) break;
         open(*socket, now);
+        if (socket->descriptor >= few_left_) queue_.note_shortage();
     }
     if (taken > 0) admission.took(taken);
+    if (queue_.take_shortage()) context_.make_room(now);
     if (queue_.arm())
         sleep();
     else
@@ -113,16 +129,13 @@ void Intake::open(const AcceptedSocket& socket, std::uint64_t now) {
         context_.lingering.add(socket.descriptor, now);
         return;
     }
-    // The family of a unix client that has not bound its socket is not in its address.
-    const int family = listener_->is_unix ? AF_UNIX : socket.peer.ss_family;
     if (transport_) {
-        PlainStream::Socket connected(context_.io.get_executor());
-        connected.assign({family, 0}, socket.descriptor);
-        return std::make_shared<Reception>(context_, *transport_, std::move(connected), socket.peer)
+        return std::make_shared<Reception>(context_, *transport_,
+                                           PolledSocket(context_.poller, socket.descriptor), socket.peer)
             ->start(now);
     }
     std::make_shared<HttpConnection<PlainStream>>(
-        context_, listener_, PlainStream(context_.io, family, socket.descriptor), format_address(socket.peer))
+        context_, listener_, PlainStream(context_.poller, socket.descriptor), format_address(socket.peer))
         ->start(now);
 }
 

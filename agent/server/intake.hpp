@@ -1,5 +1,6 @@
 // The event loop's end of an accept queue: turns what waits into connections, a few at a time, so that those
-// which run are not starved; sheds what has waited too long.
+// which run are not starved; sheds what has waited too long. When descriptors run short, connections that have long
+// waited for their clients make way for new ones, so that many slow clients cannot shut out the others.
 #pragma once
 
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -30,6 +31,7 @@ private:
     std::shared_ptr<const HttpListener> listener_;
     AcceptQueue& queue_;
     LastTurn& last_turn_;
+    const int few_left_;                        ///< from this descriptor on
     std::unique_ptr<StreamService> service_;    ///< with a transport
     std::optional<WorkerTransport> transport_;  ///< none: plain text
     boost::asio::posix::stream_descriptor wakeup_;

@@ -11,7 +11,7 @@
 
 #include "agent/server/address.hpp"
 #include "agent/server/worker.hpp"
-#include "agent/supervisor/inherited_sockets.hpp"
+#include "agent/sockets/inherited_sockets.hpp"
 
 namespace signalbox::server {
 
@@ -72,7 +72,7 @@ std::shared_ptr<HttpListener> bind_http(std::string_view text, Router router, Li
         throw std::invalid_argument(std::string(text) +
                                     ": unix sockets cannot be accepted with reuseport; try exclusive");
     const int inherited =
-        supervisor::take_inherited_socket(reinterpret_cast<const sockaddr*>(&address.storage), address.size);
+        sockets::take_inherited_socket(reinterpret_cast<const sockaddr*>(&address.storage), address.size);
     if (is_unix && inherited < 0) remove_abandoned(address);
 
     const int socket = inherited >= 0 ? inherited : open_socket(address, text.starts_with('*'));

@@ -71,16 +71,17 @@ void LoadView::set_deferring(bool deferring) const {
         word.fetch_and(kLateness);
 }
 
-bool LoadView::should_defer(std::size_t depth, std::uint64_t oldest_ns, std::uint64_t now) const {
+LoadView::Reason LoadView::should_defer(std::size_t depth, std::uint64_t oldest_ns, std::uint64_t now) const {
     telemetry::Segment& segment = seat_.segment();
     telemetry::Seat& own_seat = *segment.seat(seat_.index());
     const Load own{own_seat.connections.load(relaxed) + depth,
                    late(lateness_us(seat_.queue(0)), last_turn_.load(relaxed), oldest_ns, now)};
-    if (own.connections < kMargin && own.late_ns <= kLate) return false;
+    if (own.connections < kMargin && own.late_ns <= kLate) return Reason::none;
 
     // Those of a group that shrinks drain anyway, and most of max_workers' seats are vacant.
     const unsigned slots = segment.geometry().slot_count;
     const unsigned target = segment.group().target_workers.load(relaxed);
+    Reason reason = Reason::none;
     const unsigned seats = 2 * (target == 0 ? slots : std::min(target, slots));
     for (unsigned index = 0; index < seats; ++index) {
         telemetry::Seat* seat = index == seat_.index() ? nullptr : segment.seat(index);
@@ -94,11 +95,12 @@ bool LoadView::should_defer(std::size_t depth, std::uint64_t oldest_ns, std::uin
         const Load other{seat->connections.load(relaxed) + waiting,
                          late(lateness_us(seat->queues[0]), seat->heartbeat_monotonic_ns.load(relaxed),
                               queue.oldest_monotonic_ns.load(relaxed), now)};
-        if (other.late_ns <= kPardoned && other.connections + kMargin <= own.connections) return true;
+        if (other.late_ns <= kPardoned && other.connections + kMargin <= own.connections)
+            reason = Reason::fewer_connections;
         const bool much_less_late = own.late_ns > kLate && 2 * other.late_ns <= own.late_ns;
-        if (much_less_late && waiting < queue.capacity.load(relaxed)) return true;
+        if (much_less_late && waiting < queue.capacity.load(relaxed)) return Reason::much_less_late;
     }
-    return false;
+    return reason;
 }
 
 }  // namespace signalbox::server

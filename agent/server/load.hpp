@@ -10,7 +10,8 @@
 //   between two turns gets few connections, since it is known for it.
 //
 // Whoever waits for the others does not wait in accept4, so nobody is woken in vain, and whoever has least is there at
-// once. What nobody takes for some milliseconds is taken by those that waited: see AcceptThread.
+// once. What nobody takes for some milliseconds is taken by those that have more connections, but not
+// by those that are much later: they would keep it waiting for longer.
 #pragma once
 
 #include <atomic>
@@ -43,8 +44,10 @@ public:
     LoadView(telemetry::SeatWriter& seat, unsigned listener, const LastTurn& last_turn)
         : seat_(seat), listener_(listener), last_turn_(last_turn) {}
 
-    /// `depth` and `oldest_ns` of the own queue. Reads a few words of each other worker's seat.
-    bool should_defer(std::size_t depth, std::uint64_t oldest_ns, std::uint64_t now) const;
+    enum class Reason { none, fewer_connections, much_less_late };
+    /// Why to leave the next connection to another worker. `depth` and `oldest_ns` are of the own queue. Reads a few words
+    /// of each other worker's seat.
+    Reason should_defer(std::size_t depth, std::uint64_t oldest_ns, std::uint64_t now) const;
 
     /// Whoever waits for the others says so before it looks at them a second time: two that wait for each other would both
     /// wait in vain.

@@ -15,10 +15,19 @@ struct ServerMetrics {
     Counter sent_bytes;
     Counter refused_requests;  ///< malformed, or of a shape that two parsers may read differently
     Counter accepted;
+    Counter accept_failures;  ///< of accept4, but for what concerns one connection only
     Counter shed_queue_full;
     Counter shed_expected_wait;  ///< would have waited too long
     Counter shed_deadline;       ///< has waited too long
     Counter shed_no_descriptors;
+    Counter shed_to_make_room;  ///< had been open, but waited long for their clients
+    // Accepted = shed + served + failed + waiting in accept queues + open.
+    Counter served;            ///< connections that ended when nothing was owed
+    Counter failed_client;     ///< … broke, or were closed by the client, within a request or its response
+    Counter failed_deadline;   ///< … took too long over a request or its response
+    Counter failed_handler;    ///< … whose response could not be completed
+    Counter failed_transport;  ///< … did not get beyond the TLS handshake or the proxy's header
+    Counter failed_worker_ended;  ///< … were cut when their worker ended, however it ended
     Gauge open;
     /// From the whole request to the whole response, without the time to send it. Not of requests that were
     /// refused while they came in.

@@ -9,32 +9,37 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include <boost/asio/basic_stream_socket.hpp>
-#include <boost/asio/generic/stream_protocol.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/write.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/post.hpp>
+#include <cerrno>
 #include <string_view>
 #include <utility>
+
+#include "agent/server/poller.hpp"
 
 namespace signalbox::server {
 
 class PlainStream {
 public:
-    // Naming the executor's type spares the type-erased any_io_executor on every operation.
-    using Socket = boost::asio::basic_stream_socket<boost::asio::generic::stream_protocol,
-                                                    boost::asio::io_context::executor_type>;
+    using Socket = PolledSocket;
 
     /// Takes a connected, non-blocking descriptor.
-    PlainStream(boost::asio::io_context& io, int family, int descriptor) : socket_(io.get_executor()) {
-        socket_.assign({family, 0}, descriptor);
-    }
+    PlainStream(Poller& poller, int descriptor) : socket_(poller, descriptor) {}
     explicit PlainStream(Socket socket) : socket_(std::move(socket)) {}
 
     auto get_executor() { return socket_.get_executor(); }
 
     template <class Handler>
     void async_read_some(char* to, std::size_t size, Handler&& handler) {
-        socket_.async_read_some(boost::asio::buffer(to, size), std::forward<Handler>(handler));
+        Reading<std::decay_t<Handler>> reading{this, to, size, std::forward<Handler>(handler)};
+        if (!more_) return socket_.async_wait_for_more(Socket::wait_read, std::move(reading));
+        boost::system::error_code ec;
+        const std::size_t bytes = read_now(to, size, ec);
+        if (ec == boost::asio::error::would_block)
+            return socket_.async_wait_for_more(Socket::wait_read, std::move(reading));
+        boost::asio::post(get_executor(), [handler = std::move(reading.handler), ec, bytes]() mutable {
+            handler(ec, bytes);
+        });
     }
 
     /// Writes what fits into the socket's buffer, without waiting. Less than everything is no error.
@@ -53,9 +58,8 @@ public:
     /// Writes some of it when that is possible: handler(error_code, bytes).
     template <class Handler>
     void async_write_some(std::string_view head, std::string_view body, Handler&& handler) {
-        const std::array<boost::asio::const_buffer, 2> parts{boost::asio::buffer(head),
-                                                             boost::asio::buffer(body)};
-        socket_.async_write_some(parts, std::forward<Handler>(handler));
+        socket_.async_wait(Socket::wait_write,
+                           Writing<std::decay_t<Handler>>{this, head, body, std::forward<Handler>(handler)});
     }
 
     /// Sends from a regular file, without waiting; some of it is no error. `ec` is would_block when the
@@ -81,24 +85,64 @@ public:
 
     /// close() discards what is unsent and resets the connection.
     void reset() {
-        boost::system::error_code ignored;
-        socket_.set_option(boost::asio::socket_base::linger(true, 0), ignored);
+        const linger discard{.l_onoff = 1, .l_linger = 0};
+        ::setsockopt(socket_.native_handle(), SOL_SOCKET, SO_LINGER, &discard, sizeof discard);
     }
 
-    void close() {
-        boost::system::error_code ignored;
-        socket_.close(ignored);
-    }
-
-    /// Gives the descriptor away, after what a protocol says at the end has been said. Pending operations are
-    /// cancelled.
-    int release() {
-        boost::system::error_code failed;
-        return socket_.release(failed);
-    }
+    void close() { socket_.close(); }
+    /// Gives the descriptor away, after what a protocol says at the end has been said. What waits is cancelled.
+    int release() { return socket_.release(); }
 
 private:
+    /// What waits calls these in its turn; the handler keeps the stream alive and in its place.
+    template <class Handler>
+    struct Reading {
+        PlainStream* stream;
+        char* to;
+        std::size_t size;
+        Handler handler;
+
+        void operator()(boost::system::error_code ec) {
+            const std::size_t bytes = ec ? 0 : stream->read_now(to, size, ec);
+            if (ec != boost::asio::error::would_block) return handler(ec, bytes);
+            PlainStream* const waiting = stream;
+            waiting->socket_.async_wait_for_more(Socket::wait_read, std::move(*this));
+        }
+    };
+    template <class Handler>
+    struct Writing {
+        PlainStream* stream;
+        std::string_view head;
+        std::string_view body;
+        Handler handler;
+
+        void operator()(boost::system::error_code ec) {
+            const std::size_t bytes = ec ? 0 : stream->write_now(head, body, ec);
+            if (ec || bytes > 0) return handler(ec, bytes);
+            PlainStream* const waiting = stream;
+            waiting->socket_.async_wait_for_more(Socket::wait_write, std::move(*this));
+        }
+    };
+
+    /// `ec` is would_block when there is nothing, eof at the end.
+    std::size_t read_now(char* to, std::size_t size, boost::system::error_code& ec) {
+        ssize_t got = 0;
+        do
+            got = ::recv(socket_.native_handle(), to, size, MSG_DONTWAIT);
+        while (got < 0 && errno == EINTR);
+        more_ = got == static_cast<ssize_t>(size) || socket_.is_ready(Socket::wait_read);
+        if (got > 0) return static_cast<std::size_t>(got);
+        if (got == 0)
+            ec = boost::asio::error::eof;
+        else if (errno == EAGAIN)
+            ec = boost::asio::error::would_block;
+        else
+            ec.assign(errno, boost::system::system_category());
+        return 0;
+    }
+
     Socket socket_;
+    bool more_ = true;  ///< perhaps: the last read gave all that was asked for
 };
 
 }  // namespace signalbox::server

@@ -18,8 +18,8 @@
 #include <thread>
 #include <vector>
 
-#include "agent/server/shielded_thread.hpp"
 #include "agent/telemetry/seat.hpp"
+#include "agent/telemetry/shielded_thread.hpp"
 #include "signalbox/family.hpp"
 
 namespace signalbox::detail {
@@ -111,7 +111,7 @@ public:
 private:
     void start_thread() {
         try {
-            threads_.push_back(server::start_shielded([this] { serve(); }));
+            threads_.push_back(telemetry::start_shielded([this] { serve(); }));
         } catch (const std::system_error&) {
             if (threads_.empty()) throw;  // else those that there are get to it
         }

@@ -1,5 +1,7 @@
 #include "agent/server/worker.hpp"
 
+#include <unistd.h>
+
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
@@ -30,8 +32,15 @@ constexpr auto kQuietWhenDraining = 500ms;
 struct Entrance {
     Entrance(WorkerContext& context, const std::shared_ptr<HttpListener>& shared, LastTurn& last_turn)
         : listener(*shared),
+          metrics(context.metrics),
           queue(shared->options.queue_capacity, context.seat.queue(shared->index)),
           intake(context, shared, queue, last_turn) {}
+
+    ~Entrance() {
+        acceptor.reset();
+        for (; const auto socket = queue.pop(); metrics.failed_worker_ended.add())
+            ::close(socket->descriptor);
+    }
 
     void open(WorkerContext& context, const LastTurn& last_turn) {
         intake.start();
@@ -46,6 +55,7 @@ struct Entrance {
     }
 
     const HttpListener& listener;
+    ServerMetrics& metrics;
     AcceptQueue queue;
     Intake intake;
     std::unique_ptr<Acceptor> acceptor;
@@ -103,6 +113,8 @@ private:
         if (beats_ > 0) note_lateness(now);
         context_.deadlines.advance(now);
         context_.lingering.sweep(now);
+        for (const auto& entrance : entrances_)
+            if (entrance->queue.take_shortage()) context_.make_room(now);
         if (beats_++ % kBeatsPerSecond == 0) {
             context_.seat.set_open_files(count_open_files());
             if (config_.refresh) config_.refresh();

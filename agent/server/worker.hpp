@@ -39,6 +39,10 @@ std::shared_ptr<ServerMetrics> make_server_metrics(Telemetry& telemetry);
 
 struct DatagramListener;
 
+/// The arbiter's, when the worker in `seat` has ended: counts as failed what it had accepted and did not get to count
+/// as anything else.
+void count_lost_connections(ServerMetrics& metrics, telemetry::Segment& segment, unsigned seat);
+
 struct WorkerConfig {
     std::vector<std::shared_ptr<HttpListener>> listeners;
     std::vector<std::shared_ptr<DatagramListener>> datagrams{};

@@ -8,11 +8,24 @@
 #include "agent/server/lingering.hpp"
 #include "agent/server/load.hpp"
 #include "agent/server/metrics.hpp"
+#include "agent/server/poller.hpp"
 #include "agent/server/response_writer.hpp"
 #include "agent/telemetry/connections.hpp"
 #include "agent/telemetry/seat.hpp"
 
 namespace signalbox::server {
+
+/// How a connection ended, for counting.
+enum class End {
+    served,
+    client,
+    deadline,
+    handler,
+    transport,
+    worker_ended,
+    shed,      ///< made way for others
+    handed_on  ///< has not ended: another OpenConnection goes on with it
+};
 
 /// A connection as the worker sees it, whatever it speaks.
 class OpenConnection : public DeadlineWheel::Entry {
@@ -21,6 +34,13 @@ public:
     /// `least`; it may be destroyed then. What would go on for ever is told to end.
     virtual void close_if_idle(std::uint64_t now, std::chrono::nanoseconds least) = 0;
 
+    /// Since when it has been waiting for a client to begin a request or to finish its header; 0: it does not wait
+    /// for that.
+    virtual std::uint64_t waits_since() const { return 0; }
+    /// Descriptors run short, and this has waited for long: ends it. It may be destroyed then.
+    virtual void make_way(std::uint64_t /*now*/) {}
+
+    End end = End::served;  ///< so far; what closed() counts
     boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> hook;
 };
 
@@ -30,6 +50,7 @@ struct WorkerContext {
           metrics(server_metrics),
           table(seat_writer.segment(), seat_writer.index()),
           deadlines(telemetry::monotonic_ns()) {}
+    ~WorkerContext() { poller.abandon_all(); }
 
     void opened(OpenConnection& connection) {
         connections.push_back(connection);
@@ -38,7 +59,15 @@ struct WorkerContext {
     void closed(OpenConnection& connection) {
         connection.hook.unlink();
         show_open(open - 1);
+        count(connection.end);
     }
+    /// Whose worker ends before they do.
+    void abandoned(OpenConnection& connection) {
+        connection.end = End::worker_ended;
+        closed(connection);
+    }
+    /// Descriptors run short: those that have waited longest for a client make way, a few at a time.
+    void make_room(std::uint64_t now);
 
     telemetry::SeatWriter& seat;
     ServerMetrics& metrics;
@@ -57,9 +86,11 @@ struct WorkerContext {
         boost::intrusive::constant_time_size<false>>
         connections;
 
+    Poller poller{io};
     boost::asio::io_context io{1};  ///< last, so that what it still holds at the end finds the rest alive
 
 private:
+    void count(End end);
     void show_open(unsigned count) {
         open = count;
         seat.set_connections(count);

@@ -31,6 +31,7 @@ constexpr Rule kRules[] = {
     {"worker.keep", Role::operator_},
     {"group.cycle", Role::operator_},
     {"group.scale", Role::operator_},
+    {"group.upgrade", Role::operator_},
 };
 
 /// A name that can be written to a terminal, a log or an event.

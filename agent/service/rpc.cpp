@@ -88,6 +88,7 @@ json command_result(const Command& command, const json& params, const Answer& an
                     {"value", telemetry::format_value(command.setting_type, command.value)},
                     {"message", message}};
         case Operation::cycle_group:
+        case Operation::upgrade:
             break;
     }
     return {{"message", message}};
@@ -196,7 +197,7 @@ void Rpc::dispatch(Call call) {
         if (call.method == "settings") return call.succeed(describe_settings(view_));
         if (call.method == "set") return set(call);
         if (call.method == "worker.cycle" || call.method == "worker.keep" || call.method == "group.cycle" ||
-            call.method == "group.scale")
+            call.method == "group.scale" || call.method == "group.upgrade")
             return command(call);
         // The Authorizer's table also has the pages.
         call.fail(method_not_found, fmt::format("there is no method '{}'", call.method));
@@ -247,6 +248,8 @@ void Rpc::command(Call& call) {
         command.generation = static_cast<std::uint64_t>(integer(call.params, "generation", 1, INT64_MAX));
     } else if (call.method == "group.cycle") {
         command.operation = Operation::cycle_group;
+    } else if (call.method == "group.upgrade") {
+        command.operation = Operation::upgrade;
     } else {
         command.operation = Operation::scale;
         command.workers =

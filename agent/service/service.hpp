@@ -8,6 +8,7 @@
 
 #include <string>
 
+#include "agent/sockets/inherited_sockets.hpp"
 #include "signalbox/group.hpp"
 
 namespace signalbox::service {
@@ -20,11 +21,11 @@ struct ServiceConfig {
     AgentTls tls;
 };
 
-/// Binds the agent's unix socket: removes a stale one that nobody listens on, mode 0600, listens. Throws
+/// Binds the agent's unix socket, or takes over the inherited one: removes a stale one that nobody listens on, mode 0600, listens. Throws
 /// std::system_error naming the path (too long for a socket, in use by another process, no such directory).
-int bind_agent_socket(const std::string& path);
+sockets::BoundSocket bind_agent_socket(const std::string& path);
 /// Binds the TLS port; `address` as in Group::http.
-int bind_agent_port(const std::string& address);
+sockets::BoundSocket bind_agent_port(const std::string& address);
 
 /// Checks that the certificate files can be read and fit together. Throws std::invalid_argument naming the
 /// file.

@@ -89,6 +89,10 @@ void AgentKeeper::stop() {
     if (pid_ > 0) ::kill(pid_, SIGTERM);
 }
 
+void AgentKeeper::resume() {
+    stopping_ = !fork_agent_;
+}
+
 void AgentKeeper::kill() {
     if (pid_ > 0) ::kill(pid_, SIGKILL);
 }

@@ -31,6 +31,8 @@ public:
     bool reaped(pid_t pid, int wait_status, std::uint64_t now);
     /// No more agents; this one is told to end, and later killed.
     void stop();
+    /// Takes that back: another one starts when this one has ended.
+    void resume();
     void kill();
     bool running() const { return pid_ > 0; }
 

@@ -27,7 +27,8 @@ using wire::Severity;
 
 constexpr std::uint64_t kMillisecond = 1'000'000;
 constexpr std::uint64_t kSamplePeriod = 50 * kMillisecond;
-constexpr std::array kSignals = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGTTIN, SIGTTOU, SIGCHLD};
+constexpr std::array kSignals = {SIGTERM, SIGINT,  SIGQUIT, SIGHUP, SIGUSR1,
+                                 SIGUSR2, SIGTTIN, SIGTTOU, SIGCHLD};
 /// What the agent gets to say goodbye to its clients.
 constexpr int kAgentFarewellMilliseconds = 1'000;
 
@@ -56,7 +57,8 @@ Arbiter::Arbiter(Telemetry& telemetry, ArbiterConfig config)
               }()),
       agent_(segment_, journal_,
              config_.agent ? [this](int command_socket) { return fork_agent(command_socket); }
-                           : std::function<pid_t(int)>()) {}
+                           : std::function<pid_t(int)>()),
+      upgrade_(journal_, config_.upgrade) {}
 
 Arbiter::~Arbiter() {
     for (const int descriptor : {signals_, wake_})
@@ -67,6 +69,12 @@ std::vector<int> Arbiter::own_descriptors() const {
     std::vector<int> descriptors = {signals_};
     if (agent_.socket() >= 0) descriptors.push_back(agent_.socket());
     if (manager_.present()) descriptors.push_back(manager_.descriptor());
+    const auto add = [&](const std::vector<int>& more) {
+        descriptors.insert(descriptors.end(), more.begin(), more.end());
+    };
+    add(upgrade_.descriptors());
+    if (config_.predecessor) add(config_.predecessor->descriptors());
+    if (config_.upgrade.segment >= 0) descriptors.push_back(config_.upgrade.segment);
     return descriptors;
 }
 
@@ -114,15 +122,20 @@ int Arbiter::run() {
     journal_.say(Severity::info, "group_started",
                  fmt::format("The arbiter is process {}; {} workers.", ::getpid(), roster_.target()));
 
-    while (!(stopping_ && roster_.empty())) {
+    if (config_.predecessor) config_.predecessor->begin();
+    while (!(stopping_ && roster_.empty() && !upgrade_.under_way())) {
         now_ = telemetry::monotonic_ns();
         if (now_ >= next_sample_ns_) {
             roster_.sample(now_);
             next_sample_ns_ = now_ + kSamplePeriod;
         }
         roster_.maintain(now_);
-        agent_.maintain(now_);
-        tell_manager(now_);
+        maintain_upgrade(now_);
+        maintain_succession(now_);
+        if (is_in_charge()) {
+            agent_.maintain(now_);
+            tell_manager(now_);
+        }
         wait_for_something(now_);
         now_ = telemetry::monotonic_ns();
         handle_signals();
@@ -142,12 +155,16 @@ int Arbiter::run() {
 }
 
 void Arbiter::wait_for_something(std::uint64_t now) {
-    const std::uint64_t deadline =
-        std::min({roster_.next_deadline(now), agent_.next_deadline(), next_sample_ns_, manager_.next_beat()});
+    std::uint64_t deadline =
+        std::min({roster_.next_deadline(now), upgrade_.next_deadline(), next_sample_ns_});
+    if (is_in_charge()) deadline = std::min({deadline, agent_.next_deadline(), manager_.next_beat()});
     const std::uint64_t wait = deadline > now ? (deadline - now + kMillisecond - 1) / kMillisecond : 0;
-    std::array<pollfd, 3> descriptors = {{{signals_, POLLIN, 0},
-                                          {wake_, POLLIN, 0},
-                                          {agent_.socket(), POLLIN, 0}}};  // a negative one is left out
+    std::vector<pollfd> descriptors = {{signals_, POLLIN, 0},
+                                       {wake_, POLLIN, 0},
+                                       {agent_.socket(), POLLIN, 0}};  // a negative one is left out
+    if (config_.predecessor) descriptors.push_back({config_.predecessor->socket(), POLLIN, 0});
+    for (const int descriptor : upgrade_.descriptors())
+        descriptors.push_back({descriptor, POLLIN, 0});
     ::poll(descriptors.data(), descriptors.size(), static_cast<int>(wait));
     if (descriptors[1].revents != 0) {
         std::uint64_t count = 0;
@@ -172,6 +189,11 @@ void Arbiter::handle_signals() {
             case SIGUSR1:
                 roster_.forward(SIGUSR1);
                 journal_.say(Severity::info, "logs_reopened", "SIGUSR1: the workers reopen their log files.");
+                break;
+            case SIGUSR2:
+                if (const Roster::Verdict verdict = begin_upgrade("SIGUSR2");
+                    verdict.refusal != Roster::Refusal::none)
+                    journal_.say(Severity::warning, "command_refused", verdict.text + " (SIGUSR2)");
                 break;
             case SIGTTIN:
                 scale_by_signal("SIGTTIN", roster_.target() + 1);
@@ -221,6 +243,7 @@ void Arbiter::scale_by_signal(const std::string& signal, unsigned workers) {
 }
 
 void Arbiter::begin_stop(bool at_once) {
+    upgrade_.give_up("the group stops", telemetry::monotonic_ns());
     stopping_ = true;
     manager_.tell(at_once ? "STOPPING=1\nSTATUS=The workers are stopped at once"
                           : "STOPPING=1\nSTATUS=The workers drain");
@@ -232,7 +255,10 @@ void Arbiter::begin_stop(bool at_once) {
 void Arbiter::reap() {
     int status = 0;
     for (pid_t pid; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;)
-        if (!agent_.reaped(pid, status, now_)) roster_.reaped(pid, status, now_);
+        if (upgrade_.reaped(pid, status, now_))
+            note_upgrade_failed();
+        else if (!agent_.reaped(pid, status, now_))
+            roster_.reaped(pid, status, now_);
 }
 
 void Arbiter::handle_commands() {
@@ -280,6 +306,9 @@ Answer Arbiter::execute(const Command& command) {
         case Operation::keep_worker:
             verdict = roster_.keep(command.slot, command.generation, reason);
             break;
+        case Operation::upgrade:
+            verdict = begin_upgrade(reason);
+            break;
         case Operation::set:
             break;  // has been dealt with
     }
@@ -298,7 +327,9 @@ Answer Arbiter::execute(const Command& command) {
     std::strncpy(answer.text, verdict.text.c_str(), sizeof answer.text - 1);
     const bool accepted = answer.outcome == Outcome::accepted;
     const bool keep = command.operation == Operation::keep_worker;
-    if (command.operation != Operation::scale || !accepted)
+    const bool says_so_itself =
+        command.operation == Operation::scale || command.operation == Operation::upgrade;
+    if (!says_so_itself || !accepted)
         journal_.say(accepted ? Severity::info : Severity::warning,
                      !accepted ? "command_refused"
                      : keep    ? "keep_requested"

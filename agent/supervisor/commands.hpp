@@ -19,6 +19,7 @@ enum class Operation : std::uint32_t {
     scale = 3,        ///< workers
     set = 4,          ///< setting, setting_type, value
     keep_worker = 5,  ///< slot, generation: takes a cycle back
+    upgrade = 6,      ///< the program anew, in place of this one
 };
 
 struct Command {

@@ -26,6 +26,10 @@ void write_line(std::string_view line) {
 
 }  // namespace
 
+void Journal::pass_on(std::string_view line) const {
+    write_line(fmt::format("{}\n", line));
+}
+
 void Journal::say(wire::Severity severity, std::string_view name, std::string_view text, std::uint32_t pid,
                   std::uint64_t generation) const {
     segment_.group_ring().append(telemetry::monotonic_ns(), pid, generation, severity, name, text);

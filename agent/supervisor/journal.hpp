@@ -19,6 +19,9 @@ public:
     void say(wire::Severity severity, std::string_view name, std::string_view text, std::uint32_t pid = 0,
              std::uint64_t generation = 0) const;
 
+    /// A line of somebody else's, as it is, on stderr only; likewise.
+    void pass_on(std::string_view line) const;
+
 private:
     telemetry::Segment& segment_;
     bool quiet_;

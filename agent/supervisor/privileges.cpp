@@ -41,6 +41,9 @@ void become(const std::string& user, const std::string& group) {
             throw std::invalid_argument(fmt::format("user_group: there is no '{}' on this host", group));
         gid = entry->gr_gid;
     }
+    // After an upgrade this process is the user's from its start.
+    if (uid != 0 && ::getuid() == uid && ::geteuid() == uid && ::getgid() == gid && ::getegid() == gid)
+        return;
     if (::initgroups(user.c_str(), gid) != 0 || ::setresgid(gid, gid, gid) != 0 ||
         ::setresuid(uid, uid, uid) != 0)
         throw std::system_error(errno, std::generic_category(),

@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -18,10 +20,35 @@
 namespace signalbox::supervisor {
 namespace {
 
+/// A handler gets no argument.
+std::atomic<unsigned> orphan_seconds{5};
+
+int orphan_signal() {
+    return SIGRTMIN + 5;
+}
+
+/// Nobody is left who would kill a child that does not hear SIGTERM.
+void orphaned(int) {
+    const int error = errno;
+    ::alarm(orphan_seconds.load(std::memory_order_relaxed));
+    ::kill(::getpid(), SIGTERM);
+    errno = error;
+}
+
+void end_with(pid_t arbiter) {
+    struct sigaction action {};
+    action.sa_handler = orphaned;
+    action.sa_flags = SA_RESTART | SA_ONSTACK;
+    sigemptyset(&action.sa_mask);
+    ::sigaction(orphan_signal(), &action, nullptr);
+    ::prctl(PR_SET_PDEATHSIG, orphan_signal());
+    if (::getppid() != arbiter) ::_exit(EX_OK);  // it died before the line above
+}
+
 void reset_signals() {
     for (int signal = 1; signal < NSIG; ++signal)
         if (signal != SIGKILL && signal != SIGSTOP) ::signal(signal, SIG_DFL);
-    for (const int signal : {SIGPIPE, SIGINT, SIGHUP, SIGUSR1, telemetry::stack_signal()})
+    for (const int signal : {SIGPIPE, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGXFSZ, telemetry::stack_signal()})
         ::signal(signal, SIG_IGN);
     sigset_t none;
     sigemptyset(&none);
@@ -31,8 +58,7 @@ void reset_signals() {
 [[noreturn]] void run_child(pid_t arbiter, const std::vector<int>& to_close,
                             const std::function<int()>& body) {
     reset_signals();
-    ::prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (::getppid() != arbiter) ::_exit(EX_OK);  // it died before the line above
+    end_with(arbiter);
     for (const int descriptor : to_close)
         ::close(descriptor);
     // Siblings start with the arbiter's state of random(), and would all draw the same numbers.
@@ -77,6 +103,12 @@ pid_t fork_child(const std::vector<int>& to_close, const std::function<int()>& b
     const pid_t pid = ::fork();
     if (pid == 0) run_child(arbiter, to_close, body);
     return pid;
+}
+
+void set_orphan_patience(std::chrono::milliseconds patience) {
+    const auto seconds = std::chrono::ceil<std::chrono::seconds>(patience).count();
+    orphan_seconds.store(static_cast<unsigned>(std::max<std::int64_t>(seconds, 1)),
+                         std::memory_order_relaxed);
 }
 
 std::uint64_t resident_bytes(pid_t pid) {

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -12,10 +13,15 @@ namespace signalbox::supervisor {
 
 /// Forks a child that runs `body` and exits with what it returns (EX_SOFTWARE if it throws). In the child all
 /// signals are unblocked and have their default action, except PIPE, INT and HUP (a terminal sends the latter two to
-/// the whole process group; only the arbiter acts on them), USR1 and telemetry::stack_signal(), which are ignored
-/// until the child handles what they ask for; random() has a seed of its own; it is told by SIGTERM when the arbiter dies; and the descriptors in `to_close` are closed. Returns -1 with errno if
-/// there can be no child.
+/// the whole process group; only the arbiter acts on them), USR1, USR2 and telemetry::stack_signal(), which are ignored
+/// until the child handles what they ask for, and XFSZ, so that a write beyond RLIMIT_FSIZE fails instead; random() has a
+/// seed of its own; when the arbiter dies, it is told by SIGTERM; and the descriptors in `to_close` are closed. Returns
+/// -1 with errno if there can be no child.
 pid_t fork_child(const std::vector<int>& to_close, const std::function<int()>& body);
+
+/// How long this child may go on when its arbiter has died: then the kernel ends it, even if its event loop is stuck.
+/// At first 5 s.
+void set_orphan_patience(std::chrono::milliseconds patience);
 
 /// Bytes of memory in RAM, from /proc; 0 if the process is not there.
 std::uint64_t resident_bytes(pid_t pid);

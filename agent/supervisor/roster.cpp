@@ -84,18 +84,15 @@ bool Roster::empty() const {
 
 void Roster::maintain(std::uint64_t now) {
     if (!stopping_) begin_queued_cycle();
+    note_phases(now);
     for (unsigned slot = 0; slot < slots_.size(); ++slot)
         maintain_slot(slot, now);
     publish();
 }
 
 void Roster::maintain_slot(unsigned slot, std::uint64_t now) {
-    for (unsigned side = 0; side < 2; ++side) {
-        Worker& worker = at(slot, side);
-        if (worker.role == Role::starting) note_ready(worker, now);
-        if (worker.resuming) note_resumed(worker, now);
-        if (worker.role != Role::vacant) enforce_deadline(worker, now);
-    }
+    for (unsigned side = 0; side < 2; ++side)
+        if (at(slot, side).role != Role::vacant) enforce_deadline(at(slot, side), now);
     Worker* serving = find(slot, Role::serving);
     Worker* starting = find(slot, Role::starting);
     if (stopping_ || slot >= target_) {
@@ -106,6 +103,13 @@ void Roster::maintain_slot(unsigned slot, std::uint64_t now) {
     }
     if (!starting && (!serving || slots_[slot].cycling) && now >= slots_[slot].not_before_ns)
         start(slot, now);
+}
+
+void Roster::note_phases(std::uint64_t now) {
+    for (Worker& worker : workers_) {
+        if (worker.role == Role::starting) note_ready(worker, now);
+        if (worker.resuming) note_resumed(worker, now);
+    }
 }
 
 void Roster::note_ready(Worker& worker, std::uint64_t now) {
@@ -138,8 +142,8 @@ void Roster::dismiss(Worker& worker, int signal, std::uint64_t now, std::string_
     ::kill(worker.pid, signal);
 }
 
-/// It would not hear anything gentler; its crash handler keeps the stack that it is stuck in. One that is stopped as
-/// well is killed a little later.
+/// It would not hear anything gentler; its crash handler keeps the stack that it is stuck in. One that is stopped gets
+/// to that when it goes on, before anything else.
 void Roster::abort(Worker& worker, std::uint64_t now) {
     worker.role = Role::leaving;
     worker.draining = false;
@@ -147,6 +151,7 @@ void Roster::abort(Worker& worker, std::uint64_t now) {
     say(Severity::error, "worker_aborted", worker,
         fmt::format("{} is still stuck and is ended by SIGABRT, which keeps its stack.", name(worker)));
     telemetry::end_with_stack(worker.pid);
+    ::kill(worker.pid, SIGCONT);
 }
 
 /// The worker is told by a number that changes, not by a signal, and only when it says that it drains: a word that
@@ -238,6 +243,7 @@ bool Roster::reaped(pid_t pid, int wait_status, std::uint64_t now) {
             fmt::format("{} crashed: {}.", name(worker), telemetry::describe(*crash)));
     const bool killed_late = worker.role == Role::starting && worker.killed;
     const bool leaving = worker.role == Role::leaving;
+    if (config_.ended) config_.ended(worker.seat);
     telemetry::retire_seat(segment_, worker.seat);
     const unsigned seat = worker.seat;
     worker = {};

@@ -39,6 +39,8 @@ struct RosterConfig {
     std::chrono::milliseconds proven_after{10'000};
     /// Forks a worker into `seat`; its pid, or -1.
     std::function<pid_t(unsigned seat)> fork_worker{};
+    /// A worker has ended; what it had counted is still in its seat. May be empty.
+    std::function<void(unsigned seat)> ended{};
 };
 
 class Roster {
@@ -122,10 +124,13 @@ private:
     bool is_queued(unsigned slot) const;
     void enqueue(Request request);
     void unqueue(unsigned slot);
-    void note_resumed(Worker& worker, std::uint64_t now);
     void abort(Worker& worker, std::uint64_t now);
     void start(unsigned slot, std::uint64_t now);
+    /// What the workers say of themselves. Whoever asks for something may have seen it before this process has, so it
+    /// goes before every command on workers.
+    void note_phases(std::uint64_t now);
     void note_ready(Worker& worker, std::uint64_t now);
+    void note_resumed(Worker& worker, std::uint64_t now);
     void dismiss(Worker& worker, int signal, std::uint64_t now, std::string_view why);
     void enforce_deadline(Worker& worker, std::uint64_t now);
     void watch_loop(Worker& worker, std::uint64_t now);

@@ -9,6 +9,7 @@ namespace signalbox::supervisor {
 Roster::Verdict Roster::cycle(unsigned slot, std::uint64_t generation, const std::string& reason) {
     if (stopping_) return {Refusal::refused, "The group is stopping."};
     if (slot >= slots_.size()) return {Refusal::refused, fmt::format("There is no worker {}.", slot)};
+    note_phases(telemetry::monotonic_ns());
     const Worker* serving = find(slot, Role::serving);
     const Worker* starting = find(slot, Role::starting);
     const Worker* leaving = find(slot, Role::leaving);
@@ -31,9 +32,7 @@ Roster::Verdict Roster::cycle(unsigned slot, std::uint64_t generation, const std
 
 Roster::Verdict Roster::cycle_all(const std::string& reason) {
     if (stopping_) return {Refusal::refused, "The group is stopping."};
-    // Whoever asks may have seen a worker become ready before this process has.
-    for (Worker& worker : workers_)
-        if (worker.role == Role::starting) note_ready(worker, telemetry::monotonic_ns());
+    note_phases(telemetry::monotonic_ns());
     unsigned count = 0;
     for (unsigned slot = 0; slot < target_; ++slot) {
         const Worker* worker = find(slot, Role::serving);
@@ -50,6 +49,7 @@ Roster::Verdict Roster::keep(unsigned slot, std::uint64_t generation, const std:
     if (slot >= target_)
         return {Refusal::refused, fmt::format("Worker {} ends because there are {} now: scale to {} instead.",
                                               slot, target_, slot + 1)};
+    note_phases(telemetry::monotonic_ns());
     Worker* worker = nullptr;
     for (unsigned side = 0; side < 2; ++side)
         if (at(slot, side).role != Role::vacant && at(slot, side).generation == generation)

@@ -57,7 +57,13 @@ ServiceManager::ServiceManager() : socket_(connect_to(take("NOTIFY_SOCKET"))) {
 }
 
 ServiceManager::~ServiceManager() {
+    leave();
+}
+
+void ServiceManager::leave() {
     if (socket_ >= 0) ::close(socket_);
+    socket_ = -1;
+    next_beat_ns_ = UINT64_MAX;
 }
 
 void ServiceManager::tell(std::string_view message) {

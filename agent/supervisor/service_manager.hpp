@@ -21,6 +21,8 @@ public:
     ServiceManager& operator=(const ServiceManager&) = delete;
 
     bool present() const { return socket_ >= 0; }
+    /// Another process is the service from now on: nothing more is said.
+    void leave();
     /// Assignments, one a line.
     void tell(std::string_view message);
     /// Says STATUS=, if it is another one than before.

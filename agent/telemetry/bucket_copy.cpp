@@ -34,13 +34,6 @@ std::uint32_t copy_counts(const DistributionBuckets& buckets, std::uint32_t firs
     return bits;
 }
 
-std::uint32_t clamped_bucket(const DistributionCell& cell, std::uint64_t ticks) {
-    const double value = static_cast<double>(std::min<std::uint64_t>(ticks, INT64_MAX)) * cell.units_per_tick;
-    const std::uint64_t bucket = sketch::bucket_position(value);
-    if (bucket < kBuckets) return static_cast<std::uint32_t>(bucket);
-    return value < 1 ? 0 : kBuckets - 1;
-}
-
 /// The carry that goes with a bucket that counts `low`.
 std::uint16_t carry_with(const DistributionBuckets& buckets, std::uint32_t bucket, std::uint64_t carrying,
                          std::uint32_t low) {
@@ -95,6 +88,13 @@ private:
 
 }  // namespace
 
+std::uint32_t bucket_of_extreme(const DistributionCell& cell, std::uint64_t ticks) {
+    ticks = std::min<std::uint64_t>(ticks, INT64_MAX);
+    const std::uint64_t bucket = detail::bucket_of(cell, ticks);
+    if (bucket < kBuckets) return static_cast<std::uint32_t>(bucket);
+    return static_cast<double>(ticks) * cell.units_per_tick < 1 ? 0 : kBuckets - 1;
+}
+
 std::uint64_t count_of(const DistributionHead& head, const DistributionBuckets& buckets,
                        std::uint32_t bucket) {
     const std::uint32_t low = detail::counted(buckets.counts[bucket].load(std::memory_order_acquire));
@@ -114,8 +114,8 @@ void BucketCopy::add(const std::byte* base, const DistributionCell& cell) {
     const std::uint64_t inverted_min = head.inverted_min.load(relaxed);
     const std::uint64_t max = head.max.load(relaxed);
     if (inverted_min == 0 || max == 0 || ~inverted_min == 0) return;
-    const std::uint32_t first = clamped_bucket(cell, ~inverted_min) & ~1u;
-    const std::uint32_t end = (clamped_bucket(cell, max) | 1u) + 1;
+    const std::uint32_t first = bucket_of_extreme(cell, ~inverted_min) & ~1u;
+    const std::uint32_t end = (bucket_of_extreme(cell, max) | 1u) + 1;
     if (first >= end) return;
 
     const bool is_first = size() == 0;

@@ -22,6 +22,9 @@ namespace signalbox::telemetry {
 std::uint64_t count_of(const detail::DistributionHead& head, const detail::DistributionBuckets& buckets,
                        std::uint32_t bucket);
 
+/// Of a distribution's minimum or maximum, as read; of one beyond all buckets the outermost one on its side.
+std::uint32_t bucket_of_extreme(const detail::DistributionCell& cell, std::uint64_t ticks);
+
 /// Some 150 KB; make it once.
 class BucketCopy {
 public:

@@ -94,13 +94,17 @@ void add_cells(const std::byte* base, const DistributionCell& cell, Distribution
     if (cell.is_signed) add_side(base, cell.below_zero(), totals.below);
 }
 
-void fold_cells(const std::byte* from, std::byte* into, const DistributionCell& cell) {
-    DistributionTotals totals;
-    add_cells(from, cell, totals);
+void add_totals(const DistributionTotals& totals, std::byte* into, const DistributionCell& cell) {
     if (totals.nans > 0) detail::add_alone(cell.head(into).nans, totals.nans);
     const auto touched = [](const SideTotals& side) { return !side.empty() || side.infinities > 0; };
     if (touched(totals.above)) fold_side(totals.above, into, cell);
     if (touched(totals.below)) fold_side(totals.below, into, cell.below_zero());
+}
+
+void fold_cells(const std::byte* from, std::byte* into, const DistributionCell& cell) {
+    DistributionTotals totals;
+    add_cells(from, cell, totals);
+    add_totals(totals, into, cell);
 }
 
 std::vector<TimedSample> read_samples(const std::byte* base, const DistributionCell& cell,

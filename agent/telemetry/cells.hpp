@@ -47,7 +47,9 @@ struct DistributionTotals {
 /// untouched pages stay so.
 void add_cells(const std::byte* base, const detail::DistributionCell& cell, DistributionTotals& totals);
 
-/// Adds the cells of `from` to those of `into`. Only for lanes that nobody else writes.
+/// Adds totals to the cells of `into`. Only for lanes that nobody else writes.
+void add_totals(const DistributionTotals& more, std::byte* into, const detail::DistributionCell& cell);
+/// Adds the cells of `from` to those of `into`. Likewise.
 void fold_cells(const std::byte* from, std::byte* into, const detail::DistributionCell& cell);
 
 /// The last samples of one lane, oldest first, at most detail::kSampleRing. While the instrument is recorded

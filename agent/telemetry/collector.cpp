@@ -290,7 +290,7 @@ wire::DistinctCount Collector::distinct_count(const CheckedEntry& known) const {
             all.ever.relative_standard_error()};
 }
 
-wire::TopKeys Collector::top_keys(const CheckedEntry& known) const {
+sketch::HeavyHitters Collector::heavy_hitters(const CheckedEntry& known) const {
     sketch::HeavyHitters all;
     for_each_lane([&](const std::byte* lane) {
         const auto& used = *reinterpret_cast<const detail::Word*>(lane + known.cell.head_offset);
@@ -298,6 +298,11 @@ wire::TopKeys Collector::top_keys(const CheckedEntry& known) const {
             all.merge(sketch::read(
                 *reinterpret_cast<const sketch::SpaceSavingTable*>(lane + known.cell.block_offset)));
     });
+    return all;
+}
+
+wire::TopKeys Collector::top_keys(const CheckedEntry& known) const {
+    const sketch::HeavyHitters all = heavy_hitters(known);
     wire::TopKeys keys{{}, all.total, all.missed};
     for (sketch::HeavyHitter& one : all.top(wire::kMaxTopKeys))
         keys.entries.push_back({std::move(one.key), one.truncated(), one.count, one.error});
@@ -360,6 +365,37 @@ wire::Tick Collector::collect() {
     collect_group_samples();
     if (!group_samples_.empty()) tick.series.push_back({wire::Series::Source::group, 0, 0, group_samples_});
     return tick;
+}
+
+void Collector::visit_totals(const std::function<void(const Total&)>& visit) const {
+    Recorded all;
+    all.take_over(departed_.seen);
+    for (const auto& [seat, source] : seats_)
+        all.take_over(source.seen);
+    all.reach(words_, sides_);
+    for (const Known& known : known_) {
+        Total total{known.entry, 0, {}, std::nullopt};
+        switch (known.entry.instrument.kind) {
+            case InstrumentKind::counter:
+                total.count = all.word(known.place);
+                break;
+            case InstrumentKind::distribution:
+                total.sides = all.sides(known.place, sides_of(known.entry));
+                break;
+            case InstrumentKind::heavy_hitters: {
+                const std::uint64_t sequence = view_.header().fold_sequence.load(std::memory_order_acquire);
+                total.keys = heavy_hitters(known.entry);
+                std::atomic_thread_fence(std::memory_order_acquire);
+                const bool folded = sequence % 2 != 0 ||
+                                    view_.header().fold_sequence.load(std::memory_order_relaxed) != sequence;
+                if (folded && !view_.is_still()) total.keys.reset();
+                break;
+            }
+            default:
+                continue;
+        }
+        visit(total);
+    }
 }
 
 wire::Tick Collector::absolute() const {

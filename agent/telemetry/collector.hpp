@@ -17,14 +17,17 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "agent/telemetry/quarantine.hpp"
 #include "agent/telemetry/recorded.hpp"
 #include "agent/telemetry/view.hpp"
+#include "common/sketch/heavy_hitters.hpp"
 
 namespace signalbox::telemetry {
 
@@ -42,6 +45,16 @@ public:
 
     /// Totals of the group and of each worker as of the last collect().
     wire::Tick absolute() const;
+
+    /// All that was ever recorded by any process of the group, exactly; as of the last collect() but for `keys`.
+    struct Total {
+        const CheckedEntry& entry;
+        std::uint64_t count;                       ///< of a counter
+        std::span<const Recorded::Side> sides;     ///< of a distribution; a signed one has two
+        std::optional<sketch::HeavyHitters> keys;  ///< none while the arbiter folds
+    };
+    /// Calls `visit` for each counter, distribution and all heavy hitters.
+    void visit_totals(const std::function<void(const Total&)>& visit) const;
 
 private:
     struct Known {
@@ -76,6 +89,7 @@ private:
     template <class Visit>
     void for_each_lane(Visit visit) const;
     wire::DistinctCount distinct_count(const CheckedEntry& known) const;
+    sketch::HeavyHitters heavy_hitters(const CheckedEntry& known) const;
     wire::TopKeys top_keys(const CheckedEntry& known) const;
     /// Keeps the former ones while the arbiter folds without a pause.
     void collect_group_samples();

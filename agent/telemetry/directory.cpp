@@ -241,6 +241,8 @@ std::optional<CheckedEntry> check_entry(const DirectoryEntry& shared, std::uint3
     checked.instrument.aggregation = static_cast<wire::Aggregation>(entry.aggregation);
     checked.cell = cell_of(entry);
     checked.defined_at = field(entry.defined_at);
+    checked.ticks_per_unit = entry.ticks_per_unit;
+    checked.shape = static_cast<DistributionShape>(entry.shape);
 
     const InstrumentCell& cell = checked.cell;
     const auto lies = [](std::uint64_t offset, std::uint64_t bytes, std::uint64_t alignment,

@@ -50,6 +50,8 @@ struct CheckedEntry {
     wire::Instrument instrument;  ///< `index` is the entry's
     InstrumentCell cell;
     std::string defined_at;
+    double ticks_per_unit = 1;
+    DistributionShape shape = DistributionShape::plain;
 };
 std::optional<CheckedEntry> check_entry(const DirectoryEntry& entry, std::uint32_t index,
                                         const Geometry& geometry);

@@ -9,9 +9,7 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
-double seconds(wire::nanoseconds duration) {
-    return std::chrono::duration<double>(duration).count();
-}
+using wire::seconds;
 
 }  // namespace
 

@@ -63,9 +63,9 @@ std::byte* shared_lane() noexcept {
     return process_lanes.first + (process_lanes.count - 1) * process_lanes.stride;
 }
 
-void raise_to(Word& word, std::uint64_t value, std::memory_order order = relaxed) noexcept {
+void raise_to(Word& word, std::uint64_t value) noexcept {
     std::uint64_t seen = word.load(relaxed);
-    while (value > seen && !word.compare_exchange_weak(seen, value, order)) {
+    while (value > seen && !word.compare_exchange_weak(seen, value, relaxed)) {
     }
 }
 

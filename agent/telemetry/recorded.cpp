@@ -97,6 +97,11 @@ ExponentialHistogram Recorded::total(std::size_t place, std::size_t sides, doubl
     return total;
 }
 
+std::span<const Recorded::Side> Recorded::sides(std::size_t place, std::size_t count) const {
+    if (place + count > sides_.size()) return {};
+    return std::span(sides_).subspan(place, count);
+}
+
 void Recorded::take_over(const Recorded& departed) {
     reach(departed.words_.size(), departed.sides_.size());
     for (std::size_t i = 0; i < departed.words_.size(); ++i)

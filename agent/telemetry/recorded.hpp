@@ -32,6 +32,12 @@ struct SideReading {
 
 class Recorded {
 public:
+    struct Side {
+        SideHead head;
+        std::uint64_t nans = 0;
+        sketch::BucketRun counts;
+    };
+
     /// Makes room.
     void reach(std::size_t words, std::size_t sides);
 
@@ -48,15 +54,13 @@ public:
     /// All of it, in units; nothing where there was no room yet.
     sketch::ExponentialHistogram total(std::size_t place, std::size_t sides, double units_per_tick) const;
 
+    /// All of it, as it is counted; none where there was no room yet.
+    std::span<const Side> sides(std::size_t place, std::size_t count) const;
+
     /// Adds what a process that is gone had recorded.
     void take_over(const Recorded& departed);
 
 private:
-    struct Side {
-        SideHead head;
-        std::uint64_t nans = 0;
-        sketch::BucketRun counts;
-    };
     std::vector<std::uint64_t> words_;
     std::vector<Side> sides_;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "agent/telemetry/bucket_copy.hpp"
 #include "agent/telemetry/cells.hpp"
 #include "agent/telemetry/quarantine.hpp"
 #include "agent/telemetry/verify.hpp"
@@ -26,21 +27,13 @@ std::vector<CheckedEntry> sound_entries(const SegmentView& view) {
     return entries;
 }
 
-/// The bucket of an extreme, or the outermost one on its side.
-std::uint64_t bucket_of_extreme(const detail::DistributionCell& cell, std::uint64_t ticks) {
-    ticks = std::min<std::uint64_t>(ticks, INT64_MAX);
-    const std::uint64_t bucket = detail::bucket_of(cell, ticks);
-    if (bucket < kBuckets) return bucket;
-    return static_cast<double>(ticks) * cell.units_per_tick < 1 ? 0 : kBuckets - 1;
-}
-
 void verify_buckets(const detail::DistributionHead& head, const detail::DistributionBuckets& buckets,
                     const detail::DistributionCell& cell, const std::string& where, Violations& violations) {
     const std::uint64_t inverted_min = head.inverted_min.load(relaxed);
     const std::uint64_t max = head.max.load(relaxed);
     const bool any = inverted_min != 0 && max != 0;
-    const std::uint64_t first = any ? bucket_of_extreme(cell, ~inverted_min) : kBuckets;
-    const std::uint64_t last = any ? bucket_of_extreme(cell, max) : 0;
+    const std::uint32_t first = any ? bucket_of_extreme(cell, ~inverted_min) : kBuckets;
+    const std::uint32_t last = any ? bucket_of_extreme(cell, max) : 0;
     const bool carried = head.carrying.load(relaxed) != 0;
     for (std::uint32_t i = 0; i < kBuckets; ++i) {
         // A writer that died may have counted one that is outside, but no more.

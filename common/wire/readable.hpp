@@ -19,6 +19,11 @@ std::string bytes_in_words(double bytes);
 /// "250 µs", "12 ms", "1.5 s", "3 min 4 s", "2 h 5 min", "4 d 3 h"
 std::string duration_in_words(std::chrono::nanoseconds length);
 
+/// As JSON, charts and tables have it.
+inline double seconds(std::chrono::nanoseconds length) {
+    return std::chrono::duration<double>(length).count();
+}
+
 /// "2026-07-07T09:30:00.250Z": RFC 3339, UTC, with so many digits (3 … 9) after the second.
 std::string time_text(WallTime time, int digits = 3);
 

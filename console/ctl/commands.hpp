@@ -29,6 +29,10 @@ void follow_events(Connection& agent, bool json);
 void cycle(Connection& agent, std::optional<std::uint32_t> slot, std::optional<std::chrono::seconds> patience,
            bool json);
 
+/// Has the group start its program anew and replace itself by it. Given `patience`, prints the events until the new
+/// process is in charge; if it does not come to that, Failure says why.
+void upgrade(const client::Options& agent, std::optional<std::chrono::seconds> patience, bool json);
+
 /// Takes back the cycling of a slot's worker: of the one that drains, or else of the one that serves.
 void keep(Connection& agent, std::uint32_t slot, bool json);
 

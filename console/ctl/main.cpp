@@ -81,6 +81,14 @@ void add_commands(CLI::App& app, Arguments& arguments) {
         ->required()
         ->check(CLI::PositiveNumber);
 
+    CLI::App* upgrade = app.add_subcommand(
+        "upgrade", "Replace the program: the new version takes over when all its workers are ready");
+    upgrade->add_flag("--no-wait", arguments.no_wait, "Return when the agent has accepted the command");
+    upgrade
+        ->add_option("--wait", arguments.patience_seconds,
+                     "Seconds to wait until the new version is in charge")
+        ->capture_default_str();
+
     CLI::App* settings =
         app.add_subcommand("settings", "Facts, settings and tunables, and where they come from");
     settings->add_flag("--all", arguments.all, "The environment too");
@@ -97,6 +105,10 @@ void add_commands(CLI::App& app, Arguments& arguments) {
 }
 
 void run(const CLI::App& app, const Arguments& arguments) {
+    std::optional<std::chrono::seconds> patience;
+    if (!arguments.no_wait) patience.emplace(arguments.patience_seconds);
+    if (app.got_subcommand("upgrade"))
+        return ctl::upgrade(session_options(arguments), patience, arguments.json);
     ctl::Connection agent(session_options(arguments));
     if (app.got_subcommand("status")) return ctl::show_status(agent, arguments.json);
     if (app.got_subcommand("workers")) return ctl::show_workers(agent, arguments.json);
@@ -107,11 +119,7 @@ void run(const CLI::App& app, const Arguments& arguments) {
     if (app.got_subcommand("settings")) return ctl::show_settings(agent, arguments.all, arguments.json);
     if (app.got_subcommand("set"))
         return ctl::set_tunable(agent, arguments.setting, arguments.value, arguments.json);
-    if (app.got_subcommand("cycle")) {
-        std::optional<std::chrono::seconds> patience;
-        if (!arguments.no_wait) patience.emplace(arguments.patience_seconds);
-        return ctl::cycle(agent, arguments.slot, patience, arguments.json);
-    }
+    if (app.got_subcommand("cycle")) return ctl::cycle(agent, arguments.slot, patience, arguments.json);
     if (arguments.follow) return ctl::follow_events(agent, arguments.json);
     ctl::show_events(agent, arguments.limit, arguments.json);
 }

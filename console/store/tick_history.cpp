@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "common/wire/readable.hpp"
+
 namespace signalbox::console {
 namespace {
 
@@ -14,10 +16,6 @@ bool contains(const TickHistory::Instruments& instruments, std::uint32_t index) 
 bool leavesHole(const wire::Tick& before, const wire::Tick& after) {
     if (after.number != before.number + 1) return true;
     return after.end - after.length > before.end + after.length / 2;
-}
-
-double seconds(std::chrono::nanoseconds length) {
-    return std::chrono::duration<double>(length).count();
 }
 
 }  // namespace
@@ -188,7 +186,7 @@ std::optional<double> TickHistory::rate(const Instruments& counters, const Selec
         observed += entry->tick->length;
     }
     if (observed.count() <= 0) return std::nullopt;
-    return static_cast<double>(sum) / seconds(observed);
+    return static_cast<double>(sum) / wire::seconds(observed);
 }
 
 void TickHistory::eachRun(TimeRange range, std::size_t points, const Selection& selection,
@@ -236,7 +234,7 @@ TimeSeries TickHistory::rateSeries(const Instruments& counters, const Selection&
             observed += entry->tick->length;
         }
         line.push_back({time, std::nullopt});
-        if (observed.count() > 0) line.back().value = static_cast<double>(sum) / seconds(observed);
+        if (observed.count() > 0) line.back().value = static_cast<double>(sum) / wire::seconds(observed);
     });
     return line;
 }

@@ -21,11 +21,6 @@ private slots:
 
 namespace {
 
-long count(const RunningGroup& group, const std::string& name) {
-    const auto events = group.events();
-    return std::count_if(events.begin(), events.end(), [&](const auto& event) { return event.name == name; });
-}
-
 /// Ends the load and looks at what it saw; before that, some more requests go to the workers that are there
 /// now.
 void verify_no_failure(RunningGroup& group, Load& load) {
@@ -51,7 +46,7 @@ void TestCycling::cycling_all_workers_drops_no_request() {
     QTRY_VERIFY(group.counters()["http_requests_total"] > 500);
     for (int round = 1; round <= 3; ++round) {
         ::kill(group.arbiter(), SIGHUP);
-        QTRY_COMPARE_WITH_TIMEOUT(count(group, "worker_exited"), 4L * round, 30'000);
+        QTRY_COMPARE_WITH_TIMEOUT(group.count("worker_exited"), 4L * round, 30'000);
         QTRY_VERIFY(group.all_ready(4));
     }
     for (const wire::Worker& worker : group.view().workers())
@@ -78,9 +73,9 @@ void TestCycling::a_leaking_worker_is_cycled_after_its_replacement_is_ready() {
     Load load(group.url() + "/hello", {"--rate", "200", "--duration", "100", "--new-connections"});
     QTRY_VERIFY_WITH_TIMEOUT((QProcess::execute("curl", {"-fsS", "-o", "/dev/null", "-X", "POST",
                                                          group.url() + "/misbehave/leak?bytes=30000000"}),
-                              count(group, "worker_exited") >= 1),
+                              group.count("worker_exited") >= 1),
                              30'000);
-    QVERIFY(count(group, "memory_limit") >= 1);
+    QVERIFY(group.count("memory_limit") >= 1);
     const auto events = group.events();
     const auto draining =
         std::find_if(events.begin(), events.end(), [](auto& e) { return e.name == "worker_draining"; });

@@ -26,22 +26,6 @@ private slots:
 
 namespace {
 
-long count(const RunningGroup& group, const std::string& name) {
-    const auto events = group.events();
-    return std::count_if(events.begin(), events.end(), [&](const auto& event) { return event.name == name; });
-}
-
-QString text_of(const RunningGroup& group, const std::string& name) {
-    QString text;
-    for (const auto& event : group.events())
-        if (event.name == name) text = QString::fromStdString(event.text);
-    return text;
-}
-
-int ctl(const RunningGroup& group, const QStringList& arguments) {
-    return QProcess::execute(tests::program("signalboxctl"), QStringList{group.agent_url()} + arguments);
-}
-
 void verify_no_failure(Load& load) {
     const QJsonObject summary = load.finish(true);
     QVERIFY2(summary["failed"].toInt(-1) == 0, QJsonDocument(summary).toJson());
@@ -55,9 +39,9 @@ void TestLiving::a_request_limit_set_under_load_drops_no_request() {
     QVERIFY2(group.failure().isEmpty(), qPrintable(group.failure()));
     Load load(group.url() + "/hello", {"--rate", "300", "--duration", "100", "--new-connections"});
     QTRY_VERIFY(group.counters()["http_requests_total"] > 100);
-    QCOMPARE(ctl(group, {"set", "worker_request_limit", "200"}), 0);
-    QTRY_VERIFY_WITH_TIMEOUT(count(group, "worker_exited") >= 4, 60'000);
-    const QString text = text_of(group, "request_limit");
+    QCOMPARE(group.ctl({"set", "worker_request_limit", "200"}), 0);
+    QTRY_VERIFY_WITH_TIMEOUT(group.count("worker_exited") >= 4, 60'000);
+    const QString text = group.text_of("request_limit");
     QVERIFY2(text.contains(QRegularExpression("is cycled: [0-9,]+ requests, limit 2[0-2][0-9]\\.$")),
              qPrintable(text));
     verify_no_failure(load);
@@ -78,20 +62,20 @@ void TestLiving::a_draining_worker_is_kept_under_load() {
             if (worker.generation == generation) return worker.state;
         return wire::WorkerState::dead;
     };
-    QCOMPARE(ctl(group, {"cycle", "0", "--no-wait"}), 0);
+    QCOMPARE(group.ctl({"cycle", "0", "--no-wait"}), 0);
     QTRY_VERIFY(state(before.generation) == wire::WorkerState::draining);
     const std::uint64_t answered = [&] {
         for (const wire::Worker& worker : group.view().workers())
             if (worker.generation == before.generation) return worker.requests;
         return std::uint64_t{0};
     }();
-    QTRY_VERIFY(count(group, "worker_draining") == 1);
-    QCOMPARE(ctl(group, {"keep", "0"}), 0);
+    QTRY_VERIFY(group.count("worker_draining") == 1);
+    QCOMPARE(group.ctl({"keep", "0"}), 0);
     QTRY_VERIFY(group.all_ready(1) && group.worker(0).generation == before.generation);
     // It accepts again.
     QTRY_VERIFY(group.worker(0).requests > answered + 200);
     QCOMPARE(group.worker(0).pid, before.pid);
-    QCOMPARE(count(group, "worker_kept"), 1);
+    QCOMPARE(group.count("worker_kept"), 1);
     verify_no_failure(load);
     QVERIFY2(patient.state() == QProcess::Running, "the request that was under way was cut");
     patient.kill();
@@ -101,19 +85,19 @@ void TestLiving::a_draining_worker_is_kept_under_load() {
 void TestLiving::a_spinning_worker_is_replaced_and_its_stack_kept() {
     RunningGroup group(2, {"--quiet"});
     QVERIFY2(group.failure().isEmpty(), qPrintable(group.failure()));
-    QCOMPARE(ctl(group, {"set", "wedge_timeout", "2s"}), 0);
+    QCOMPARE(group.ctl({"set", "wedge_timeout", "2s"}), 0);
     QProcess client;
     client.start("curl", {"-s", "-m", "60", "-X", "POST", group.url() + "/misbehave/spin?seconds=600"});
-    QTRY_VERIFY(count(group, "long_spin") >= 1);
+    QTRY_VERIFY(group.count("long_spin") >= 1);
     bool found = false;
     for (const auto& event : group.events())
         found =
             found || (event.name == "long_spin" && event.text.find("/misbehave/spin") != std::string::npos &&
                       event.text.find("mailroom+0x") != std::string::npos);
-    QVERIFY2(found, qPrintable(text_of(group, "long_spin")));
+    QVERIFY2(found, qPrintable(group.text_of("long_spin")));
     QTRY_COMPARE_WITH_TIMEOUT(group.view().crashes().size(), 1u, 30'000);
     QTRY_VERIFY(group.all_ready(2));
-    QVERIFY(text_of(group, "worker_wedged").contains("(wedge_timeout). It is replaced."));
+    QVERIFY(group.text_of("worker_wedged").contains("(wedge_timeout). It is replaced."));
     // Readers give the stack its names.
     QProcess inspect;
     inspect.start(tests::program("signalbox-inspect"), {group.segment()});

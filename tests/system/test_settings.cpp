@@ -1,53 +1,21 @@
 // A tunable changed through the agent holds at once, in every worker, and in those that come later.
-#include <arpa/inet.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <QJsonArray>
 #include <QJsonDocument>
 #include <QJsonObject>
 #include <QtTest>
-#include <cerrno>
 #include <thread>
 
+#include "tests/support/certificates.hpp"
 #include "tests/system/running_group.hpp"
 
 using namespace signalbox;
+using tests::RawClient;
 using tests::RunningGroup;
 
 namespace {
-
-/// A connection to the server with one request on it.
-class Request {
-public:
-    Request(const RunningGroup& group, const char* line)
-        : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-        sockaddr_in address{};
-        address.sin_family = AF_INET;
-        address.sin_port = htons(group.url().section(':', -1).toUShort());
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        ::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address);
-        const std::string text = std::string(line) + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-        ::send(socket_, text.data(), text.size(), MSG_NOSIGNAL);
-    }
-    ~Request() { ::close(socket_); }
-    bool has_ended() const {
-        char byte = 0;
-        return ::recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN;
-    }
-    /// "200", "503"; waits for it.
-    QByteArray status() {
-        QByteArray answer;
-        char bytes[4096];
-        for (ssize_t got; (got = ::recv(socket_, bytes, sizeof bytes, 0)) > 0;)
-            answer.append(bytes, got);
-        return answer.mid(9, 3);
-    }
-
-private:
-    int socket_;
-};
 
 QJsonObject rpc(const QStringList& where, const QByteArray& method, const QJsonObject& params = {}) {
     QProcess curl;
@@ -80,11 +48,11 @@ QByteArray answer_after_a_long_wait(const RunningGroup& group) {
         return group.worker(0).activity.find("/misbehave/block") != std::string::npos;
     };
     for (int attempt = 0; attempt < 20; ++attempt) {
-        Request blocking(group, "POST /misbehave/block?milliseconds=2000");
+        RawClient blocking(group, tests::request("POST /misbehave/block?milliseconds=2000"));
         // On a busy machine it may be the one that has waited too long.
         while (!is_blocked() && !blocking.has_ended())
             std::this_thread::yield();
-        Request waiting(group, "GET /hello");
+        RawClient waiting(group, tests::request("GET /hello"));
         while (is_blocked() && group.worker(0).queues.at(0).depth == 0)
             std::this_thread::yield();
         if (is_blocked()) return waiting.status();
@@ -178,20 +146,16 @@ void TestSettings::out_of_range_is_refused_with_the_range() {
 }
 
 void TestSettings::a_viewer_may_read_but_not_set() {
-    QTemporaryDir directory;
-    const QString certificate = directory.filePath("bob.pem");
-    const QString key = directory.filePath("bob.key");
-    // One certificate for everybody: the agent's, its authority's, and that of a client that is no operator.
-    QCOMPARE(QProcess::execute(
-                 "openssl", {"req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                             "-days", "2", "-subj", "/CN=bob", "-keyout", key, "-out", certificate}),
-             0);
+    Certificates certificates;
+    certificates.make("bob");
+    const auto file = [&](const char* name) { return QString::fromStdString(certificates.file(name)); };
     RunningGroup group(
-        1, {"--quiet", "--agent-tls", "127.0.0.1:0", "--agent-cert", certificate, "--agent-key", key,
-            "--agent-client-ca", certificate, "--agent-operator", "alice"});
+        1, {"--quiet", "--agent-tls", "127.0.0.1:0", "--agent-cert", file("server.pem"), "--agent-key",
+            file("server.key"), "--agent-client-ca", file("authority.pem"), "--agent-operator", "alice"});
     QVERIFY2(group.failure().isEmpty(), qPrintable(group.failure()));
     const QString address = setting(group, "agent_tls_address")["value"].toString();
-    const QStringList as_bob{"-k", "--cert", certificate, "--key", key, "https://" + address + "/rpc"};
+    const QStringList as_bob =
+        certificates.trust() + certificates.client("bob") + QStringList{"https://" + address + "/rpc"};
 
     QVERIFY(rpc(as_bob, "settings")["result"].toObject()["settings"].toArray().size() > 10);
     const QJsonObject error =

@@ -5,6 +5,7 @@
 #include <iostream>
 #include <memory>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 #include "agent/examples/mailroom/letters.hpp"
@@ -20,6 +21,8 @@ int serve(const mailroom::Options& options) {
     router.get("/hello", [](const signalbox::Request&) { return signalbox::Response::text("Hello!\n"); });
     mailroom::add_letters(router, group.telemetry());
     if (options.allow_misbehaviour) mailroom::add_misbehaviour(router);
+    if (!options.crash_at_start_if.empty())
+        group.after_fork([file = options.crash_at_start_if](unsigned) { mailroom::crash_if(file); });
     if (!options.log_path.empty())
         group.log_to([path = options.log_path](unsigned) {
             std::vector<std::unique_ptr<signalbox::LogSink>> sinks;
@@ -27,6 +30,8 @@ int serve(const mailroom::Options& options) {
                 std::make_unique<signalbox::JsonLinesSink>(signalbox::JsonLinesOptions{.path = path}));
             return sinks;
         });
+    if (options.slow_start.count() > 0)
+        group.after_fork([time = options.slow_start](unsigned) { std::this_thread::sleep_for(time); });
     for (const std::string& address : options.addresses) {
         const std::string bound = group.http(address, router, options.listener);
         std::cout << "listening on " << bound << std::endl;  // flushed: scripts wait for it, and run() forks

@@ -1,5 +1,6 @@
 #include "agent/examples/mailroom/misbehaviour.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include <charconv>
 #include <chrono>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <thread>
@@ -61,6 +63,16 @@ Response leak(const Request& request, std::vector<std::unique_ptr<char[]>>& kept
     return Response::text(fmt::format("Keeping {} bytes more.\n", bytes));
 }
 
+/// Opens files and forgets them.
+Response leak_files(const Request& request) {
+    const auto count = number(request, "count", 100'000);
+    if (!count) return needs("?count=0 … 100000");
+    int opened = 0;
+    while (opened < *count && ::open("/dev/null", O_RDONLY | O_CLOEXEC) >= 0)
+        ++opened;
+    return Response::text(fmt::format("Opened {} files.\n", opened));
+}
+
 Response spin(const Request& request) {
     const auto seconds = number(request, "seconds", kLongestSeconds);
     if (!seconds) return needs("?seconds=0 … 3600");
@@ -78,6 +90,14 @@ Response block(const Request& request) {
     return Response::text("Blocked.\n");
 }
 
+/// Locks twice what can be locked once, for ever.
+Response deadlock(const Request&) {
+    static std::mutex mutex;
+    mutex.lock();
+    mutex.lock();
+    return Response::text("Locked twice?\n", 500);
+}
+
 signalbox::awaitable<Response> sleep(Request request) {
     const auto time = milliseconds(request);
     if (!time) co_return needs(kNeedsMilliseconds);
@@ -87,10 +107,14 @@ signalbox::awaitable<Response> sleep(Request request) {
     co_return Response::text("Slept.\n");
 }
 
-Response crash(const Request&) {
+void crash_here() {
     // An address that is easy to recognise in a crash report, and never mapped.
     volatile int* volatile nowhere = reinterpret_cast<int*>(0xdead);
     *nowhere = 0;
+}
+
+Response crash(const Request&) {
+    crash_here();
     return Response::text("Still here?\n", 500);
 }
 
@@ -105,11 +129,17 @@ Response leave(const Request& request) {
 void add_misbehaviour(signalbox::Router& router) {
     auto kept = std::make_shared<std::vector<std::unique_ptr<char[]>>>();
     router.post("/misbehave/leak", [kept](const Request& request) { return leak(request, *kept); })
+        .post("/misbehave/leak-files", leak_files)
         .post("/misbehave/spin", spin)
+        .post("/misbehave/deadlock", deadlock)
         .post("/misbehave/block", block)
         .post("/misbehave/sleep", sleep)
         .post("/misbehave/crash", crash)
         .post("/misbehave/exit", leave);
+}
+
+void crash_if(const std::string& file) {
+    if (::access(file.c_str(), F_OK) == 0) crash_here();
 }
 
 }  // namespace mailroom

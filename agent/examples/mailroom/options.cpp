@@ -22,7 +22,8 @@ constexpr const char* kExamples =
     "  curl --data-binary @letter.eml http://127.0.0.1:8080/classify\n"
     "  mailroom --listen '*:8080' --listen unix:/run/mailroom/http.sock --memory-limit 512MiB\n"
     "\nSignals: TERM and INT drain and stop, QUIT stops at once, HUP cycles all workers one after another,\n"
-    "USR1 opens the log file again, TTIN and TTOU start and stop one worker.\n"
+    "USR1 opens the log file again, USR2 upgrades: starts this program anew and hands over to it,\n"
+    "TTIN and TTOU start and stop one worker.\n"
     "A worker beyond worker_request_limit, worker_age_limit and the like is cycled: signalboxctl set.\n"
     "Exit status: 0 after an orderly stop; otherwise as in sysexits.h.";
 
@@ -147,10 +148,18 @@ void add_server_options(CLI::App& app, Options& options) {
     app.add_option("--log", options.log_path,
                    "Write the workers' events to this file, one JSON object a line; rotated at 64 MiB")
         ->type_name("PATH");
+    app.add_option("--pid-file", options.group.pid_file, "Keep the arbiter's process number in this file")
+        ->type_name("PATH");
     app.add_flag("--quiet", options.group.quiet, "Nothing on stderr but errors");
     app.add_flag("--allow-misbehaviour", options.allow_misbehaviour,
-                 "Serve POST /misbehave/{leak,spin,block,sleep,crash,exit}, for demonstrations and\n"
-                 "tests. Whoever reaches the server can then take its workers down");
+                 "Serve POST /misbehave/{leak,leak-files,spin,block,sleep,deadlock,crash,exit}, for\n"
+                 "demonstrations and tests. Whoever reaches the server can then take its workers down");
+    app.add_option("--crash-at-start-if", options.crash_at_start_if,
+                   "A worker crashes when it starts while this file is there, as on a bad configuration")
+        ->type_name("PATH");
+    add_parsed(app, "--slow-start", options.slow_start, parse_duration,
+               "What each worker needs to become ready, likewise")
+        ->type_name("TIME");
 }
 
 }  // namespace

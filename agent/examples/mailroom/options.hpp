@@ -16,6 +16,8 @@ struct Options {
     signalbox::ListenerOptions listener;
     std::string log_path;  ///< of events as JSON lines; empty: none
     bool allow_misbehaviour = false;
+    std::string crash_at_start_if;            ///< this file is there; empty: never
+    std::chrono::milliseconds slow_start{0};  ///< what a worker needs to become ready
 };
 
 /// "250ms", "5s", "2min". Throws std::invalid_argument with what would be right.

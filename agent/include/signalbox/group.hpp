@@ -18,11 +18,18 @@
 //     QUIT           stop at once
 //     HUP            cycle all workers, a few at a time
 //     USR1           the workers reopen their log files (Group::log_to)
+//     USR2           upgrade: see below
 //     TTIN, TTOU     one worker more, one worker less; between 1 and max_workers
+//
+// An upgrade starts the program anew, from the path by which this one was started, with the same arguments, directory and
+// environment. The new process takes over the listening sockets and all totals and starts its workers; when all are ready,
+// those of the old process drain, and it ends with status 0. If it ends before, or is not ready within upgrade_deadline,
+// the old process goes on, and the event upgrade_failed says why. What was changed at run time (the number of workers,
+// tunables) is as the program sets it again. Construct the Group before the program changes its directory or environment.
 //
 // A service manager finds what it expects: run() tells $NOTIFY_SOCKET when the workers are ready, how many there are, when
 // the group reloads and stops, and that it lives (sd_notify(3)); listeners take over the sockets that it has bound
-// (sd_listen_fds(3)).
+// (sd_listen_fds(3)). After an upgrade the new process is its main one: in a unit that takes NotifyAccess=all.
 #pragma once
 
 #include <chrono>
@@ -102,6 +109,8 @@ struct GroupOptions {
     unsigned max_workers = 64;                         ///< the most that scaling may reach
     std::chrono::milliseconds drain_deadline{10'000};  ///< what is open after that is closed
     std::chrono::milliseconds start_deadline{30'000};  ///< a worker not ready by then is replaced
+    /// A new version whose workers are not all ready by then does not take over. A tunable.
+    std::chrono::milliseconds upgrade_deadline{30'000};
 
     // A worker beyond one of these is cycled: its successor is ready before it drains, and at most one worker in eight
     // (but at least one) is replaced at a time. 0: no limit. All are tunables.

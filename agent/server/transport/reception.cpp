@@ -23,7 +23,7 @@ Reception::Reception(WorkerContext& context, WorkerTransport& transport, PlainSt
 }
 
 Reception::~Reception() {
-    if (stage_ != Stage::over) context_.closed(*this);
+    if (stage_ != Stage::over) context_.abandoned(*this);
 }
 
 void Reception::start(std::uint64_t now) {
@@ -65,7 +65,7 @@ void Reception::go_on(std::uint64_t now) {
 }
 
 void Reception::wait_for_input() {
-    socket_.async_wait(PlainStream::Socket::wait_read, [self = shared_from_this()](error_code ec) {
+    socket_.async_wait_for_more(PolledSocket::wait_read, [self = shared_from_this()](error_code ec) {
         if (!ec) self->go_on(telemetry::monotonic_ns());
     });
 }
@@ -136,7 +136,7 @@ void Reception::shake_hands(std::uint64_t now) {
         // The alert that says why is to arrive before the end does.
         transport_.shared.metrics.handshakes(why).add();
         if (const int descriptor = tls_->release(); descriptor >= 0) context_.lingering.add(descriptor, now);
-        return leave();
+        return leave(End::transport);
     }
     if (wants != TlsStream::Wants::nothing) {
         return tls_->async_wait(wants, [self = shared_from_this()](error_code failed) {
@@ -156,39 +156,42 @@ template <class Stream>
 void Reception::hand_over(Stream stream, std::uint64_t now) {
     shown_.reset();
     transport_.service.serve(std::move(stream), peer_, now);
-    leave();
+    leave(End::handed_on);
 }
 
 void Reception::refuse_plain_text(std::uint64_t now) {
     transport_.shared.metrics.handshakes(HandshakeResult::plain_text).add();
     const std::string_view answer = transport_.service.tls_required();
     ::send(socket_.native_handle(), answer.data(), answer.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-    error_code failed;
-    if (const int descriptor = socket_.release(failed); !failed) context_.lingering.add(descriptor, now);
-    leave();
+    if (const int descriptor = socket_.release(); descriptor >= 0) context_.lingering.add(descriptor, now);
+    leave(End::transport);
 }
 
 void Reception::close(ProxyResult result) {
     transport_.shared.metrics.proxy_headers(result).add();
-    error_code ignored;
-    socket_.close(ignored);
-    leave();
+    close_socket();
+    leave(End::transport);
 }
 
 void Reception::close(HandshakeResult result) {
     transport_.shared.metrics.handshakes(result).add();
-    error_code ignored;
+    const bool nothing_came = stage_ == Stage::first_byte;
+    close_socket();
+    leave(nothing_came ? End::served : End::transport);
+}
+
+void Reception::close_socket() {
     if (tls_)
         tls_->close();
     else
-        socket_.close(ignored);
-    leave();
+        socket_.close();
 }
 
-void Reception::leave() {
+void Reception::leave(End why) {
     stage_ = Stage::over;
     shown_.reset();
     context_.deadlines.clear(*this);
+    end = why;
     context_.closed(*this);
 }
 
@@ -202,6 +205,12 @@ void Reception::close_if_idle(std::uint64_t now, std::chrono::nanoseconds least)
     if (stage_ != Stage::first_byte || now - began_ < static_cast<std::uint64_t>(least.count())) return;
     const auto self = shared_from_this();
     close(HandshakeResult::disconnected);
+}
+
+void Reception::make_way(std::uint64_t) {
+    const auto self = shared_from_this();
+    close_socket();
+    leave(End::shed);
 }
 
 }  // namespace signalbox::server

@@ -50,6 +50,8 @@ public:
 
     void deadline_passed(std::uint64_t now) override;
     void close_if_idle(std::uint64_t now, std::chrono::nanoseconds least) override;
+    std::uint64_t waits_since() const override { return began_; }
+    void make_way(std::uint64_t now) override;
 
 private:
     using error_code = boost::system::error_code;
@@ -69,7 +71,8 @@ private:
     void refuse_plain_text(std::uint64_t now);
     void close(ProxyResult result);
     void close(HandshakeResult result);
-    void leave();
+    void close_socket();
+    void leave(End why);
 
     WorkerContext& context_;
     WorkerTransport& transport_;

@@ -107,14 +107,12 @@ void TlsStream::say_goodbye() {
 
 void TlsStream::close() {
     say_goodbye();
-    error_code ignored;
-    socket_.close(ignored);
+    socket_.close();
 }
 
 int TlsStream::release() {
     say_goodbye();
-    error_code failed;
-    return socket_.release(failed);
+    return socket_.release();
 }
 
 HandshakeResult handshake_failure() {

@@ -47,8 +47,11 @@ asio::awaitable<void> answer(Socket& socket, const std::string& response) {
 /// Answers every request on the connection with `response`.
 Behaviour always(const std::string& response) {
     return [response](Socket& socket) -> asio::awaitable<void> {
-        while (!(co_await read_request(socket)).empty())
+        for (;;) {
+            const std::string request = co_await read_request(socket);
+            if (request.empty()) co_return;
             co_await answer(socket, response);
+        }
     };
 }
 
@@ -217,7 +220,9 @@ private slots:
     void a_stall_shows_in_every_request_that_was_due_meanwhile() {
         bool stalled = false;
         const Behaviour stall_at_first = [&stalled](Socket& socket) -> asio::awaitable<void> {
-            while (!(co_await read_request(socket)).empty()) {
+            for (;;) {
+                const std::string request = co_await read_request(socket);
+                if (request.empty()) co_return;
                 asio::steady_timer timer(socket.get_executor(), std::exchange(stalled, true) ? 0ms : 500ms);
                 co_await timer.async_wait(use_awaitable);
                 co_await answer(socket, kHello);
@@ -282,7 +287,9 @@ private slots:
 
     void silence_is_a_timeout() {
         const Behaviour silent = [](Socket& socket) -> asio::awaitable<void> {
-            while (!(co_await read_request(socket)).empty()) {
+            for (;;) {
+                const std::string request = co_await read_request(socket);
+                if (request.empty()) co_return;
             }
         };
         Options options = closed_loop(3);

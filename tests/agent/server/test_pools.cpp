@@ -223,7 +223,8 @@ void TestPools::a_call_from_the_pool_runs_in_place() {
         int result = 0;
         auto here = [] { return std::this_thread::get_id(); };
         const auto work = [&]() -> awaitable<void> {
-            result = co_await f.pools.cpu_bound("here", here) == std::this_thread::get_id() ? 1 : 2;
+            const std::thread::id where = co_await f.pools.cpu_bound("here", here);
+            result = where == std::this_thread::get_id() ? 1 : 2;
         };
         asio::co_spawn(inner, work(), asio::detached);
         inner.run();

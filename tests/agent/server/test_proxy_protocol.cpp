@@ -10,10 +10,10 @@
 #include "agent/server/transport/trusted_peers.hpp"
 #include "agent/telemetry/segment.hpp"
 #include "agent/telemetry/view.hpp"
-#include "certificates.hpp"
 #include "http_client.hpp"
 #include "proxy_bytes.hpp"
 #include "server_test_main.hpp"
+#include "tests/support/certificates.hpp"
 #include "worker_process.hpp"
 
 using namespace signalbox;
@@ -257,8 +257,8 @@ void ProxyProtocolTest::a_slow_header_is_cut_off() {
 
 void ProxyProtocolTest::tls_comes_behind_the_header() {
     const Certificates certificates;
-    WorkerProcesses worker(test_router(),
-                           {.tls = certificates.server(), .proxy = ProxyOptions{.trusted = {"127.0.0.1"}}});
+    WorkerProcesses worker(
+        test_router(), {.tls = server_tls(certificates), .proxy = ProxyOptions{.trusted = {"127.0.0.1"}}});
     worker.start();
     HttpClient client(worker.address());
     client.send(kInet + kGet);

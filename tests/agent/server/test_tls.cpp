@@ -3,9 +3,9 @@
 #include <QTemporaryFile>
 #include <QTest>
 
-#include "certificates.hpp"
 #include "http_client.hpp"
 #include "server_test_main.hpp"
+#include "tests/support/certificates.hpp"
 #include "worker_process.hpp"
 
 using namespace signalbox;
@@ -15,7 +15,7 @@ class TlsTest : public QObject {
     Q_OBJECT
 
 private slots:
-    void init() { listener_ = {.tls = certificates_.server()}; }
+    void init() { listener_ = {.tls = server_tls(certificates_)}; }
     void cleanup() { worker_.reset(); }
 
     void serves_curl_on_one_connection();
@@ -105,7 +105,7 @@ void TlsTest::refuses_what_is_older_than_the_least_version() {
 
 void TlsTest::asks_for_certificates_of_clients() {
     certificates_.make("alice");
-    certificates_.make("mallory", "stranger");
+    certificates_.make("mallory", {.authority = "stranger"});
     listener_.tls->client_certificates = ClientCertificates::required;
     listener_.tls->client_authority = certificates_.file("authority.pem");
     start();
@@ -117,7 +117,7 @@ void TlsTest::asks_for_certificates_of_clients() {
 }
 
 void TlsTest::lets_clients_without_a_certificate_in_where_it_is_optional() {
-    certificates_.make("mallory", "stranger");
+    certificates_.make("mallory", {.authority = "stranger"});
     listener_.tls->client_certificates = ClientCertificates::optional;
     listener_.tls->client_authority = certificates_.file("authority.pem");
     start();

@@ -7,8 +7,8 @@
 #include <fstream>
 
 #include "agent/server/transport/tls_files.hpp"
-#include "certificates.hpp"
 #include "server_test_main.hpp"
+#include "tests/support/certificates.hpp"
 #include "worker_process.hpp"
 
 using namespace signalbox;
@@ -20,8 +20,8 @@ private slots:
     void init() {
         certificates_ = std::make_unique<Certificates>();
         certificates_->make("next");
-        worker_ =
-            std::make_unique<WorkerProcesses>(test_router(), ListenerOptions{.tls = certificates_->server()});
+        worker_ = std::make_unique<WorkerProcesses>(test_router(),
+                                                    ListenerOptions{.tls = server_tls(*certificates_)});
         worker_->start();
     }
     void cleanup() {

@@ -7,8 +7,8 @@
 
 #include "agent/server/transport/ticket_keys.hpp"
 #include "agent/telemetry/seat.hpp"
-#include "certificates.hpp"
 #include "server_test_main.hpp"
+#include "tests/support/certificates.hpp"
 #include "worker_process.hpp"
 
 using namespace signalbox;
@@ -133,7 +133,7 @@ void TlsSessionsTest::another_worker_resumes_a_session_data() {
 
 void TlsSessionsTest::another_worker_resumes_a_session() {
     QFETCH(QString, version);
-    WorkerProcesses workers(test_router(), {.tls = certificates_.server()});
+    WorkerProcesses workers(test_router(), {.tls = server_tls(certificates_)});
     for (unsigned seat = 0; seat < 4; ++seat)
         workers.start(seat);
     for (unsigned seat = 1; seat < 4; ++seat)
@@ -152,7 +152,7 @@ void TlsSessionsTest::another_worker_resumes_a_session() {
 }
 
 void TlsSessionsTest::a_session_outlives_a_rotation() {
-    WorkerProcesses workers(test_router(), {.tls = certificates_.server()});
+    WorkerProcesses workers(test_router(), {.tls = server_tls(certificates_)});
     workers.start(0);
     QVERIFY(get(workers, save()).out.contains("New, "));
     workers.rotate_ticket_keys();
@@ -163,7 +163,7 @@ void TlsSessionsTest::a_session_outlives_a_rotation() {
 }
 
 void TlsSessionsTest::a_session_is_over_when_its_key_is_gone() {
-    WorkerProcesses workers(test_router(), {.tls = certificates_.server()});
+    WorkerProcesses workers(test_router(), {.tls = server_tls(certificates_)});
     workers.start(0);
     QVERIFY(get(workers, save()).out.contains("New, "));
     for (int i = 0; i < 3; ++i)
@@ -172,8 +172,8 @@ void TlsSessionsTest::a_session_is_over_when_its_key_is_gone() {
 }
 
 void TlsSessionsTest::a_session_of_another_server_is_not_resumed() {
-    WorkerProcesses one(test_router(), {.tls = certificates_.server()});
-    WorkerProcesses other(test_router(), {.tls = certificates_.server()});
+    WorkerProcesses one(test_router(), {.tls = server_tls(certificates_)});
+    WorkerProcesses other(test_router(), {.tls = server_tls(certificates_)});
     one.start();
     other.start();
     QVERIFY(get(one, save()).out.contains("New, "));

@@ -12,6 +12,7 @@
 #include "agent/server/datagram/datagram_listener.hpp"
 #include "agent/server/worker.hpp"
 #include "common/sketch/exponential_histogram.hpp"
+#include "tests/support/certificates.hpp"
 
 class WorkerProcesses {
 public:
@@ -69,3 +70,8 @@ private:
 /// GET /hello, GET /slow (a coroutine, 50 ms), POST /echo, GET /large (8 MiB), GET /fail, GET /spin?ms=…, and
 /// others.
 signalbox::Router test_router();
+
+/// With the certificate "server" of the test's authority.
+inline signalbox::TlsOptions server_tls(const Certificates& certificates) {
+    return {.certificate = certificates.file("server.pem"), .key = certificates.file("server.key")};
+}

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <QElapsedTimer>
-#include <QProcess>
 #include <QThread>
 #include <stdexcept>
 
@@ -15,7 +14,7 @@ using namespace signalbox;
 
 AgentChild::AgentChild(int segment, int tls_listener, AgentTls tls)
     : path_(directory_.filePath("agent.sock").toStdString()) {
-    const int listener = service::bind_agent_socket(path_);
+    const int listener = service::bind_agent_socket(path_).descriptor;
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
         throw std::runtime_error("socketpair");
@@ -73,12 +72,4 @@ int AgentChild::wait() {
         QThread::msleep(5);
     }
     return -1;
-}
-
-Output run(const QString& program, const QStringList& arguments) {
-    QProcess process;
-    process.setProcessChannelMode(QProcess::MergedChannels);
-    process.start(program, arguments);
-    if (!process.waitForFinished(30'000)) return {};
-    return {process.exitCode(), process.readAll().toStdString()};
 }

@@ -34,10 +34,3 @@ private:
     int commands_ = -1;
     pid_t pid_ = -1;
 };
-
-struct Output {
-    int status = -1;
-    std::string text;
-};
-/// Runs a program to its end; its output and errors.
-Output run(const QString& program, const QStringList& arguments);

@@ -14,6 +14,7 @@
 #include "tests/agent/service/agent_child.hpp"
 #include "tests/agent/service/fake_group.hpp"
 #include "tests/agent/service/stream_client.hpp"
+#include "tests/support/certificates.hpp"
 
 using namespace signalbox;
 using nlohmann::json;
@@ -24,15 +25,18 @@ json request(const char* method, json params = json::object(), int id = 1) {
     return {{"jsonrpc", "2.0"}, {"id", id}, {"method", method}, {"params", std::move(params)}};
 }
 
-Output curl(const AgentChild& agent, const QString& target, QStringList more = {}) {
-    return run("curl", QStringList{"-sS", "--unix-socket", QString::fromStdString(agent.socket_path()), "-w",
-                                   "\n%{http_code}"} +
-                           more + QStringList{"http://localhost" + target});
+/// The answer, and in a line of its own its status.
+std::string curl(const AgentChild& agent, const QString& target, QStringList more = {}) {
+    return curl(QStringList{"--unix-socket", QString::fromStdString(agent.socket_path()), "-w",
+                            "\n%{http_code}"} +
+                more + QStringList{"http://localhost" + target})
+        .out.toStdString();
 }
 
-Output post_rpc(const AgentChild& agent, const json& body) {
-    return run("curl", {"-sS", "--unix-socket", QString::fromStdString(agent.socket_path()), "-d",
-                        QString::fromStdString(body.dump()), "http://localhost/rpc"});
+std::string post_rpc(const AgentChild& agent, const json& body) {
+    return curl(QStringList{"--unix-socket", QString::fromStdString(agent.socket_path()), "-d",
+                            QString::fromStdString(body.dump()), "http://localhost/rpc"})
+        .out.toStdString();
 }
 
 }  // namespace
@@ -157,23 +161,23 @@ void TestAgentProcess::pages_are_served_to_curl() {
     FakeGroup group("mailroom");
     group.start_worker(0);
     AgentChild agent(group.segment().descriptor());
-    QVERIFY(curl(agent, "/").text.find("<h1>mailroom</h1>") != std::string::npos);
-    QVERIFY(curl(agent, "/?x=1").text.ends_with("\n200"));
-    QVERIFY(curl(agent, "/metrics").text.find("signalbox_workers{state=\"ready\"} 1") != std::string::npos);
-    QCOMPARE(curl(agent, "/healthz").text, "ok\n\n200");
-    QVERIFY(curl(agent, "/healthz", {"-I"}).text.find("Content-Length: 3") != std::string::npos);
+    QVERIFY(curl(agent, "/").find("<h1>mailroom</h1>") != std::string::npos);
+    QVERIFY(curl(agent, "/?x=1").ends_with("\n200"));
+    QVERIFY(curl(agent, "/metrics").find("signalbox_workers{state=\"ready\"} 1") != std::string::npos);
+    QCOMPARE(curl(agent, "/healthz"), "ok\n\n200");
+    QVERIFY(curl(agent, "/healthz", {"-I"}).find("Content-Length: 3") != std::string::npos);
 }
 
 void TestAgentProcess::what_does_not_exist_is_404_or_405() {
     FakeGroup group;
     AgentChild agent(group.segment().descriptor());
-    QVERIFY(curl(agent, "/nothing").text.ends_with("\n404"));
-    QVERIFY(curl(agent, "/../etc/passwd", {"--path-as-is"}).text.ends_with("\n404"));
-    QVERIFY(curl(agent, "/metrics", {"-X", "DELETE"}).text.ends_with("\n405"));
-    QVERIFY(curl(agent, "/rpc").text.ends_with("\n405"));
-    QVERIFY(curl(agent, "/stream").text.ends_with("\n426"));
+    QVERIFY(curl(agent, "/nothing").ends_with("\n404"));
+    QVERIFY(curl(agent, "/../etc/passwd", {"--path-as-is"}).ends_with("\n404"));
+    QVERIFY(curl(agent, "/metrics", {"-X", "DELETE"}).ends_with("\n405"));
+    QVERIFY(curl(agent, "/rpc").ends_with("\n405"));
+    QVERIFY(curl(agent, "/stream").ends_with("\n426"));
     QVERIFY(curl(agent, "/healthz", {"-H", "Transfer-Encoding: gzip", "-H", "Content-Length: 0"})
-                .text.ends_with("\n400"));
+                .ends_with("\n400"));
 }
 
 void TestAgentProcess::a_command_reaches_the_arbiter_and_its_answer_the_client() {
@@ -203,7 +207,7 @@ void TestAgentProcess::a_command_reaches_the_arbiter_and_its_answer_the_client()
 void TestAgentProcess::a_command_over_http_waits_for_the_arbiter() {
     FakeGroup group;
     AgentChild agent(group.segment().descriptor());
-    const json silent = json::parse(post_rpc(agent, request("group.cycle")).text);
+    const json silent = json::parse(post_rpc(agent, request("group.cycle")));
     QVERIFY(silent["error"]["code"] == -32004);
     QVERIFY(agent.next_command());
 }
@@ -245,19 +249,20 @@ void TestAgentProcess::other_users_are_turned_away() {
     const QString path = QString::fromStdString(agent.socket_path());
     ::chmod(agent.socket_path().c_str(), 0666);
     ::chmod(path.left(path.lastIndexOf('/')).toUtf8(), 0755);
-    const Output stranger = run("setpriv", {"--reuid=65534", "--regid=65534", "--clear-groups", "curl", "-sS",
-                                            "--unix-socket", path, "http://localhost/healthz"});
-    QVERIFY2(stranger.status != 0, stranger.text.c_str());
-    QVERIFY(stranger.text.find("ok") == std::string::npos);
-    QVERIFY(curl(agent, "/healthz").text.starts_with("ok"));
+    const ProgramOutput stranger =
+        run_program("setpriv", {"--reuid=65534", "--regid=65534", "--clear-groups", "curl", "-sS",
+                                "--unix-socket", path, "http://localhost/healthz"});
+    QVERIFY2(stranger.status != 0, stranger.all.constData());
+    QVERIFY(!stranger.all.contains("ok"));
+    QVERIFY(curl(agent, "/healthz").starts_with("ok"));
 }
 
 void TestAgentProcess::scripts_of_other_sites_are_refused() {
     FakeGroup group;
     AgentChild agent(group.segment().descriptor());
     const QString body = QString::fromStdString(request("workers.list").dump());
-    QVERIFY(curl(agent, "/rpc", {"-d", body, "-H", "Origin: https://evil.example"}).text.ends_with("\n403"));
-    QVERIFY(curl(agent, "/rpc", {"-d", body, "-H", "Origin: http://localhost"}).text.ends_with("\n200"));
+    QVERIFY(curl(agent, "/rpc", {"-d", body, "-H", "Origin: https://evil.example"}).ends_with("\n403"));
+    QVERIFY(curl(agent, "/rpc", {"-d", body, "-H", "Origin: http://localhost"}).ends_with("\n200"));
 }
 
 QTEST_GUILESS_MAIN(TestAgentProcess)

@@ -4,7 +4,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <QFile>
 #include <QProcess>
 #include <QTest>
 #include <memory>
@@ -12,6 +11,7 @@
 
 #include "tests/agent/service/agent_child.hpp"
 #include "tests/agent/service/fake_group.hpp"
+#include "tests/support/certificates.hpp"
 
 using namespace signalbox;
 using nlohmann::json;
@@ -29,67 +29,35 @@ private slots:
     void check_tls_names_the_file_that_is_wrong();
 
 private:
-    QString file(const QString& name) const { return directory_.filePath(name); }
-    void make_authority(const QString& name);
-    void make_certificate(const QString& name, const QString& authority, const QString& subject);
-    Output curl(const QStringList& more, const QString& target) const;
+    ProgramOutput curl(const QStringList& more, const QString& target) const;
     static QString command(const char* method) {
         return QString::fromStdString(json{{"jsonrpc", "2.0"}, {"id", 1}, {"method", method}}.dump());
     }
-    QStringList as(const QString& name) const {
-        return {"--cert", file(name + ".pem"), "--key", file(name + ".key")};
-    }
+    QStringList as(const QString& name) const { return certificates_.client(name); }
     AgentTls tls() const;
 
-    QTemporaryDir directory_;
+    Certificates certificates_;
     std::unique_ptr<FakeGroup> group_;
     std::unique_ptr<AgentChild> agent_;
     QString url_;
 };
 
-void TestAgentTls::make_authority(const QString& name) {
-    const Output made =
-        run("openssl",
-            {"req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-             "-subj", "/CN=" + name, "-keyout", file(name + ".key"), "-out", file(name + ".pem")});
-    QVERIFY2(made.status == 0, made.text.c_str());
-}
-
-void TestAgentTls::make_certificate(const QString& name, const QString& authority, const QString& subject) {
-    QFile extensions(file("extensions"));
-    QVERIFY(extensions.open(QIODevice::WriteOnly));
-    extensions.write("subjectAltName=IP:127.0.0.1\n");
-    extensions.close();
-    const Output request =
-        run("openssl", {"req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
-                        subject, "-keyout", file(name + ".key"), "-out", file(name + ".csr")});
-    QVERIFY2(request.status == 0, request.text.c_str());
-    const Output made =
-        run("openssl", {"x509", "-req", "-in", file(name + ".csr"), "-CA", file(authority + ".pem"), "-CAkey",
-                        file(authority + ".key"), "-CAcreateserial", "-days", "2", "-extfile",
-                        file("extensions"), "-out", file(name + ".pem")});
-    QVERIFY2(made.status == 0, made.text.c_str());
-}
-
 AgentTls TestAgentTls::tls() const {
     AgentTls tls;
-    tls.certificate = file("server.pem").toStdString();
-    tls.key = file("server.key").toStdString();
-    tls.client_authority = file("authority.pem").toStdString();
+    tls.certificate = certificates_.file("server.pem");
+    tls.key = certificates_.file("server.key");
+    tls.client_authority = certificates_.file("authority.pem");
     tls.operators = {"alice"};
     return tls;
 }
 
 void TestAgentTls::initTestCase() {
-    make_authority("authority");
-    make_authority("stranger");
-    make_certificate("server", "authority", "/CN=server");
-    make_certificate("alice", "authority", "/CN=alice");
-    make_certificate("bob", "authority", "/CN=bob");
-    make_certificate("two", "authority", "/CN=alice/CN=bob");
-    make_certificate("mallory", "stranger", "/CN=alice");
+    certificates_.make("alice");
+    certificates_.make("bob");
+    certificates_.make("two", {.subject = "/CN=alice/CN=bob"});
+    certificates_.make("mallory", {.authority = "stranger", .subject = "/CN=alice"});
 
-    const int listener = service::bind_agent_port("127.0.0.1:0");
+    const int listener = service::bind_agent_port("127.0.0.1:0").descriptor;
     sockaddr_in address{};
     socklen_t size = sizeof address;
     ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
@@ -104,14 +72,13 @@ void TestAgentTls::cleanupTestCase() {
     QCOMPARE(agent_->wait(), 0);
 }
 
-Output TestAgentTls::curl(const QStringList& more, const QString& target) const {
-    return run("curl",
-               QStringList{"-sS", "--cacert", file("authority.pem")} + more + QStringList{url_ + target});
+ProgramOutput TestAgentTls::curl(const QStringList& more, const QString& target) const {
+    return ::curl(certificates_.trust() + more + QStringList{url_ + target});
 }
 
 void TestAgentTls::an_operator_may_act() {
     QProcess curling;
-    curling.start("curl", QStringList{"-sS", "--cacert", file("authority.pem")} + as("alice") +
+    curling.start("curl", QStringList{"-sS"} + certificates_.trust() + as("alice") +
                               QStringList{"-d", command("group.cycle"), url_ + "/rpc"});
     const auto asked = agent_->next_command();
     QVERIFY(asked);
@@ -124,24 +91,25 @@ void TestAgentTls::an_operator_may_act() {
 }
 
 void TestAgentTls::a_viewer_may_look_but_not_act() {
-    QCOMPARE(curl(as("bob"), "/healthz").text, "ok\n");
+    QCOMPARE(curl(as("bob"), "/healthz").out, QByteArray("ok\n"));
     const json looked =
-        json::parse(curl(as("bob") + QStringList{"-d", command("workers.list")}, "/rpc").text);
+        json::parse(curl(as("bob") + QStringList{"-d", command("workers.list")}, "/rpc").out.toStdString());
     QVERIFY(looked.contains("result"));
-    const json acted = json::parse(curl(as("bob") + QStringList{"-d", command("group.cycle")}, "/rpc").text);
+    const json acted =
+        json::parse(curl(as("bob") + QStringList{"-d", command("group.cycle")}, "/rpc").out.toStdString());
     QVERIFY(acted["error"]["code"] == -32001);
 }
 
 void TestAgentTls::without_a_certificate_nobody_gets_in() {
-    const Output nobody = curl({}, "/healthz");
+    const ProgramOutput nobody = curl({}, "/healthz");
     QVERIFY(nobody.status != 0);
-    QVERIFY(nobody.text.find("ok\n") == std::string::npos);
+    QVERIFY(!nobody.all.contains("ok\n"));
 }
 
 void TestAgentTls::a_certificate_of_another_authority_is_refused() {
     QVERIFY(curl(as("mallory"), "/healthz").status != 0);
     QVERIFY(curl(as("two"), "/healthz").status != 0);  // whose name could be read either way
-    QCOMPARE(curl(as("alice"), "/healthz").text, "ok\n");
+    QCOMPARE(curl(as("alice"), "/healthz").out, QByteArray("ok\n"));
 }
 
 void TestAgentTls::tls_1_2_is_refused() {
@@ -162,10 +130,10 @@ void TestAgentTls::check_tls_names_the_file_that_is_wrong() {
     wrong.certificate = "/nonexistent.pem";
     QVERIFY(complaint(wrong).contains("certificate '/nonexistent.pem'"));
     wrong = tls();
-    wrong.key = file("bob.key").toStdString();
+    wrong.key = certificates_.file("bob.key");
     QVERIFY2(complaint(wrong).contains("bob.key"), qPrintable(complaint(wrong)));
     wrong = tls();
-    wrong.client_authority = file("nothing.pem").toStdString();
+    wrong.client_authority = certificates_.file("nothing.pem");
     QVERIFY(complaint(wrong).contains("nothing.pem"));
 }
 

@@ -106,7 +106,7 @@ void TestRpc::the_authorizer_denies_what_its_table_does_not_allow_data() {
           "listeners.list", "instruments.list", "events.list", "telemetry.subscribe", "telemetry.unsubscribe",
           "settings", "set"})
         QTest::newRow(what) << what << yes << yes;
-    for (const char* what : {"worker.cycle", "worker.keep", "group.cycle", "group.scale"})
+    for (const char* what : {"worker.cycle", "worker.keep", "group.cycle", "group.scale", "group.upgrade"})
         QTest::newRow(what) << what << no << yes;
     for (const char* what : {"", "worker.kill", "workers.list ", "GET /secret", "PUT /", "Worker.cycle"})
         QTest::newRow(QByteArray("unknown: ") + what) << what << unknown << unknown;
@@ -417,6 +417,9 @@ void TestRpc::the_arbiters_outcomes_become_results_and_errors() {
 
     QVERIFY(desk.call("worker.keep", {{"slot", 3}, {"generation", 9}})["result"]["generation"] == 9);
     QVERIFY(desk.arbiter.asked.back().operation == supervisor::Operation::keep_worker);
+
+    QVERIFY(desk.call("group.upgrade")["result"]["message"] == "Its successor is starting.");
+    QVERIFY(desk.arbiter.asked.back().operation == supervisor::Operation::upgrade);
 
     desk.arbiter.answer->from_workers = 2;
     desk.arbiter.answer->to_workers = 4;

@@ -1,7 +1,5 @@
-// What a group asks of its host and what its children get: pid file, limits, users, sockets, processors, descriptors.
-#include <arpa/inet.h>
+// What a group asks of its host and what its children get: pid file, limits, users, processors, descriptors.
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <sys/un.h>
@@ -12,7 +10,6 @@
 #include <QtTest>
 #include <set>
 
-#include "agent/supervisor/inherited_sockets.hpp"
 #include "agent/supervisor/pid_file.hpp"
 #include "agent/supervisor/privileges.hpp"
 #include "agent/supervisor/process.hpp"
@@ -32,9 +29,6 @@ private slots:
     void the_limit_of_open_files_is_set_or_the_hard_one_named();
     void unknown_users_and_groups_are_named();
     void root_is_given_up_for_good();
-    void an_inherited_socket_is_taken_by_its_address();
-    void sockets_meant_for_another_process_are_left_alone();
-    void what_nobody_takes_is_named_and_closed();
     void a_process_is_pinned_to_one_of_its_processors();
     void siblings_draw_different_random_numbers();
     void a_worker_has_exactly_the_descriptors_it_is_meant_to_have();
@@ -62,27 +56,6 @@ std::string message_of(const std::function<void()>& body) {
 QByteArray contents(const QString& path) {
     QFile file(path);
     return file.open(QFile::ReadOnly) ? file.readAll() : QByteArray("none");
-}
-
-/// Listening on a free port of loopback.
-int listening_socket(sockaddr_in& address) {
-    const int descriptor = socket(AF_INET, SOCK_STREAM, 0);
-    address = {};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    bind(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof address);
-    listen(descriptor, 4);
-    socklen_t size = sizeof address;
-    getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size);
-    return descriptor;
-}
-
-/// As a service manager leaves it to a process: at descriptor 3.
-void announce(int descriptor, pid_t whose) {
-    dup2(descriptor, 3);
-    setenv("LISTEN_FDS", "1", 1);
-    setenv("LISTEN_PID", std::to_string(whose).c_str(), 1);
-    setenv("LISTEN_FDNAMES", "web", 1);
 }
 
 }  // namespace
@@ -160,47 +133,6 @@ void TestHost::root_is_given_up_for_good() {
         become("nobody", "daemon");
         return getgid() == 1;
     }));
-}
-
-void TestHost::an_inherited_socket_is_taken_by_its_address() {
-    sockaddr_in address;
-    const int socket = listening_socket(address);
-    QVERIFY(in_a_child([&] {
-        announce(socket, getpid());
-        sockaddr_in other = address;
-        other.sin_port = htons(1);
-        const auto take = [](const sockaddr_in& wanted) {
-            return take_inherited_socket(reinterpret_cast<const sockaddr*>(&wanted), sizeof wanted);
-        };
-        return take(other) == -1 && take(address) == 3 && take(address) == -1 && !getenv("LISTEN_FDS") &&
-               !getenv("LISTEN_PID") && !getenv("LISTEN_FDNAMES") && fcntl(3, F_GETFD) == FD_CLOEXEC &&
-               close_unused_inherited_sockets().empty() && fcntl(3, F_GETFD) == FD_CLOEXEC;
-    }));
-    close(socket);
-}
-
-void TestHost::sockets_meant_for_another_process_are_left_alone() {
-    sockaddr_in address;
-    const int socket = listening_socket(address);
-    QVERIFY(in_a_child([&] {
-        announce(socket, 1);
-        return take_inherited_socket(reinterpret_cast<const sockaddr*>(&address), sizeof address) == -1 &&
-               fcntl(3, F_GETFD) == 0;
-    }));
-    close(socket);
-}
-
-void TestHost::what_nobody_takes_is_named_and_closed() {
-    sockaddr_in address;
-    const int socket = listening_socket(address);
-    const std::string expected =
-        "descriptor 3 (127.0.0.1:" + std::to_string(ntohs(address.sin_port)) + ", named 'web')";
-    QVERIFY(in_a_child([&] {
-        announce(socket, getpid());
-        return close_unused_inherited_sockets() == std::vector<std::string>{expected} &&
-               fcntl(3, F_GETFD) == -1;
-    }));
-    close(socket);
 }
 
 void TestHost::a_process_is_pinned_to_one_of_its_processors() {

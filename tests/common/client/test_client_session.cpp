@@ -6,6 +6,7 @@
 #include "common/client/session.hpp"
 #include "common/wire/codec.hpp"
 #include "tests/common/client/fake_agent.hpp"
+#include "tests/support/certificates.hpp"
 
 using namespace signalbox;
 using namespace signalbox::client;
@@ -51,56 +52,11 @@ std::string tick_frame(std::uint64_t number, std::chrono::nanoseconds end) {
     return wire::encode(tick);
 }
 
-/// Certificates of a small authority, made by openssl: `agent` for 127.0.0.1 and `operator`.
-class Certificates {
-public:
-    bool make(const QString& agent_name = "IP:127.0.0.1") {
-        return run({"req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
-                    "/CN=authority", "-days", "2", "-keyout", "authority.key", "-out", "authority.pem"}) &&
-               issue("agent", agent_name) && issue("operator", "DNS:operator");
-    }
-    std::string file(const QString& name) const { return folder_.filePath(name).toStdString(); }
-
-private:
-    bool run(const QStringList& arguments) {
-        QProcess openssl;
-        openssl.setWorkingDirectory(folder_.path());
-        openssl.start("openssl", arguments);
-        return openssl.waitForFinished() && openssl.exitCode() == 0;
-    }
-    bool issue(const QString& name, const QString& subject) {
-        return run({"req",
-                    "-x509",
-                    "-newkey",
-                    "ec",
-                    "-pkeyopt",
-                    "ec_paramgen_curve:P-256",
-                    "-nodes",
-                    "-subj",
-                    "/CN=" + name,
-                    "-addext",
-                    "subjectAltName=" + subject,
-                    "-addext",
-                    "basicConstraints=critical,CA:FALSE",
-                    "-days",
-                    "2",
-                    "-CA",
-                    "authority.pem",
-                    "-CAkey",
-                    "authority.key",
-                    "-keyout",
-                    name + ".key",
-                    "-out",
-                    name + ".pem"});
-    }
-    QTemporaryDir folder_;
-};
-
 boost::asio::ssl::context agent_tls(const Certificates& certificates) {
     namespace ssl = boost::asio::ssl;
     ssl::context context(ssl::context::tls_server);
-    context.use_certificate_chain_file(certificates.file("agent.pem"));
-    context.use_private_key_file(certificates.file("agent.key"), ssl::context::pem);
+    context.use_certificate_chain_file(certificates.file("server.pem"));
+    context.use_private_key_file(certificates.file("server.key"), ssl::context::pem);
     context.load_verify_file(certificates.file("authority.pem"));
     context.set_verify_mode(ssl::verify_peer | ssl::verify_fail_if_no_peer_cert);
     return context;
@@ -364,7 +320,7 @@ private Q_SLOTS:
 
     void tls_with_a_client_certificate_connects() {
         Certificates certificates;
-        QVERIFY(certificates.make());
+        certificates.make("operator");
         agent_ = std::make_unique<FakeAgent>(*io_, agent_tls(certificates));
         options_.url = Url::parse("tls://127.0.0.1:" + std::to_string(agent_->port()));
         options_.tls = {certificates.file("authority.pem"), certificates.file("operator.pem"),
@@ -397,8 +353,8 @@ private Q_SLOTS:
         QFETCH(QString, reason);
         Certificates certificates;
         Certificates others;
-        QVERIFY(certificates.make(agent_name));
-        QVERIFY(others.make());
+        certificates.make("server", {.alternative_name = agent_name});
+        certificates.make("operator");
         agent_ = std::make_unique<FakeAgent>(*io_, agent_tls(certificates));
         options_.url = Url::parse("tls://127.0.0.1:" + std::to_string(agent_->port()));
         options_.tls = {certificates.file("authority.pem"), certificates.file("operator.pem"),

@@ -6,8 +6,6 @@
 #include <QTemporaryDir>
 #include <string>
 
-#include "signalbox/transport.hpp"
-
 struct ProgramOutput {
     int status = -1;
     QByteArray out;
@@ -23,12 +21,17 @@ public:
     Certificates();
 
     std::string file(const QString& name) const { return directory_.filePath(name).toStdString(); }
-    /// NAME.pem and NAME.key with the subject CN = NAME. Throws std::runtime_error.
-    void make(const QString& name, const QString& authority = "authority");
+    struct Traits {
+        QString authority = "authority";
+        QString subject{};  ///< "/CN=alice"; empty: that of the file's name
+        QString alternative_name = "IP:127.0.0.1";
+    };
+    /// NAME.pem and NAME.key. Throws std::runtime_error.
+    void make(const QString& name, const Traits& traits);
+    void make(const QString& name) { make(name, {}); }
     /// Replaces the file `to` by a copy of `from` in one moment.
     void put(const QString& from, const QString& to);
 
-    signalbox::TlsOptions server() const;
     /// curl's options that make it trust the authority.
     QStringList trust() const { return {"--cacert", directory_.filePath("authority.pem")}; }
     QStringList client(const QString& name) const {

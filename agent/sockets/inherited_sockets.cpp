@@ -1,4 +1,4 @@
-#include "agent/supervisor/inherited_sockets.hpp"
+#include "agent/sockets/inherited_sockets.hpp"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 #include <string_view>
 #include <utility>
 
-namespace signalbox::supervisor {
+namespace signalbox::sockets {
 namespace {
 
 constexpr int kFirst = 3;
@@ -24,6 +24,7 @@ constexpr int kMost = 1024;
 struct Inherited {
     int descriptor;
     std::string name;
+    Address asked{};  ///< of one that was handed over
 };
 
 int number(const char* text) {
@@ -43,7 +44,7 @@ std::vector<Inherited> announced() {
             const std::size_t end = std::min(names.find(':'), names.size());
             const std::string name(names.substr(0, end));
             names.remove_prefix(std::min(end + 1, names.size()));
-            if (::fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0) all.push_back({descriptor, name});
+            if (::fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0) all.push_back({descriptor, name, {}});
         }
     }
     for (const char* variable : {"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"})
@@ -84,14 +85,16 @@ bool same(const sockaddr_storage& a, const sockaddr* b, socklen_t b_size, sockle
     }
 }
 
-bool listens_at(int descriptor, const sockaddr* address, socklen_t size) {
+bool is_at(const Inherited& socket, const sockaddr* address, socklen_t size, int wanted_type) {
     int type = 0;
     socklen_t type_size = sizeof type;
     sockaddr_storage bound{};
     socklen_t bound_size = sizeof bound;
-    return ::getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &type_size) == 0 && type == SOCK_STREAM &&
-           ::getsockname(descriptor, reinterpret_cast<sockaddr*>(&bound), &bound_size) == 0 &&
-           same(bound, address, size, bound_size);
+    return ::getsockopt(socket.descriptor, SOL_SOCKET, SO_TYPE, &type, &type_size) == 0 &&
+           type == wanted_type &&
+           ((socket.asked.size > 0 && same(socket.asked.storage, address, size, socket.asked.size)) ||
+            (::getsockname(socket.descriptor, reinterpret_cast<sockaddr*>(&bound), &bound_size) == 0 &&
+             same(bound, address, size, bound_size)));
 }
 
 std::string describe(const Inherited& socket) {
@@ -117,11 +120,31 @@ std::string describe(const Inherited& socket) {
 
 }  // namespace
 
-int take_inherited_socket(const sockaddr* address, socklen_t size) {
+Address address_of(const sockaddr* address, socklen_t size) {
+    Address copy;
+    copy.size = std::min<socklen_t>(size, sizeof copy.storage);
+    std::memcpy(&copy.storage, address, copy.size);
+    return copy;
+}
+
+Address path_address(std::string_view path) {
+    sockaddr_un named{};
+    named.sun_family = AF_UNIX;
+    path.copy(named.sun_path, sizeof named.sun_path - 1);
+    return address_of(reinterpret_cast<const sockaddr*>(&named), sizeof named);
+}
+
+void inherit_socket(const BoundSocket& socket) {
     std::vector<Inherited>& all = inherited();
-    const auto found = std::find_if(all.begin(), all.end(), [&](const Inherited& socket) {
-        return listens_at(socket.descriptor, address, size);
-    });
+    const auto announced =
+        std::find_if(all.begin(), all.end(), [](const Inherited& one) { return one.asked.size == 0; });
+    all.insert(announced, {socket.descriptor, "", socket.asked});
+}
+
+int take_inherited_socket(const sockaddr* address, socklen_t size, int type) {
+    std::vector<Inherited>& all = inherited();
+    const auto found = std::find_if(
+        all.begin(), all.end(), [&](const Inherited& socket) { return is_at(socket, address, size, type); });
     if (found == all.end()) return -1;
     const int descriptor = found->descriptor;
     all.erase(found);
@@ -137,4 +160,4 @@ std::vector<std::string> close_unused_inherited_sockets() {
     return unused;
 }
 
-}  // namespace signalbox::supervisor
+}  // namespace signalbox::sockets

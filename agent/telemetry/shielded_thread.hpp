@@ -9,7 +9,7 @@
 
 #include "agent/telemetry/alternate_stack.hpp"
 
-namespace signalbox::server {
+namespace signalbox::telemetry {
 
 /// Starts a thread in which only `also` and what a fault raises are delivered, and which has a stack for the
 /// handlers of that. Throws std::system_error.
@@ -29,9 +29,9 @@ std::thread start_shielded(Function function, std::initializer_list<int> also = 
     ::pthread_sigmask(SIG_SETMASK, &shielded, &before);
     const Restore restore{before};
     return std::thread([function = std::move(function)]() mutable {
-        const telemetry::AlternateStack stack;
+        const AlternateStack stack;
         function();
     });
 }
 
-}  // namespace signalbox::server
+}  // namespace signalbox::telemetry

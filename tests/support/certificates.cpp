@@ -44,18 +44,18 @@ void Certificates::make_authority(const QString& name) {
             kNewKey);
 }
 
-void Certificates::make(const QString& name, const QString& authority) {
+void Certificates::make(const QString& name, const Traits& traits) {
     const auto path = [this](const QString& file) { return directory_.filePath(file); };
     QFile extensions(path("extensions"));
     if (!extensions.open(QIODevice::WriteOnly))
         throw std::runtime_error("cannot write certificate extensions");
-    extensions.write("subjectAltName=IP:127.0.0.1\n");
+    extensions.write("subjectAltName=" + traits.alternative_name.toUtf8() + "\n");
     extensions.close();
-    openssl(QStringList{"req", "-subj", "/CN=" + name, "-keyout", path(name + ".key"), "-out",
-                        path(name + ".csr")} +
+    openssl(QStringList{"req", "-subj", traits.subject.isEmpty() ? "/CN=" + name : traits.subject, "-keyout",
+                        path(name + ".key"), "-out", path(name + ".csr")} +
             kNewKey);
-    openssl({"x509", "-req", "-in", path(name + ".csr"), "-CA", path(authority + ".pem"), "-CAkey",
-             path(authority + ".key"), "-CAcreateserial", "-days", "2", "-extfile", path("extensions"),
+    openssl({"x509", "-req", "-in", path(name + ".csr"), "-CA", path(traits.authority + ".pem"), "-CAkey",
+             path(traits.authority + ".key"), "-CAcreateserial", "-days", "2", "-extfile", path("extensions"),
              "-out", path(name + ".pem")});
 }
 
@@ -65,10 +65,6 @@ void Certificates::put(const QString& from, const QString& to) {
     if (!QFile::copy(directory_.filePath(from), fresh) ||
         ::rename(fresh.toUtf8().constData(), directory_.filePath(to).toUtf8().constData()) != 0)
         throw std::runtime_error("cannot replace " + to.toStdString());
-}
-
-signalbox::TlsOptions Certificates::server() const {
-    return {.certificate = file("server.pem"), .key = file("server.key")};
 }
 
 ProgramOutput curl(const QStringList& arguments) {
