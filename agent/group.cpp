@@ -15,8 +15,10 @@
 #include "agent/group_reload.hpp"
 #include "agent/group_settings.hpp"
 #include "agent/server/address.hpp"
+#include "agent/server/datagram/datagram_listener.hpp"
 #include "agent/server/http_service.hpp"
 #include "agent/server/listener.hpp"
+#include "agent/server/reuseport.hpp"
 #include "agent/server/stream_service.hpp"
 #include "agent/server/transport/transport.hpp"
 #include "agent/server/worker.hpp"
@@ -105,6 +107,7 @@ struct Group::Impl {
     GroupSettings settings;
     std::shared_ptr<server::ServerMetrics> metrics;
     std::vector<std::shared_ptr<server::Listener>> listeners;
+    std::vector<std::shared_ptr<server::DatagramListener>> datagrams;
     struct Custom {
         std::string name;
         MakeCustomServer make;
@@ -168,6 +171,7 @@ std::string Group::Impl::listen(std::string_view address, std::shared_ptr<const 
     auto transport = server::make_transport(listener_options, telemetry);
     auto listener = server::bind_listener(address, listener_options, index);
     listener->protocol = std::move(protocol);
+    server::bind_slots(*listener, options.max_workers);
     listener->transport = std::move(transport);
     listener->queue_deadline = settings.queue_deadline(index, listener_options);
     settings.tell(*listener);
@@ -176,6 +180,21 @@ std::string Group::Impl::listen(std::string_view address, std::shared_ptr<const 
     publish(*listener, listener->protocol ? listener->protocol->name() : custom_name);
     listeners.push_back(std::move(listener));
     return listeners.back()->address;
+}
+
+std::string Group::datagram(std::string_view address, DatagramHandler handler, DatagramOptions options) {
+    auto listener = server::bind_datagram(address, std::move(handler), std::move(options),
+                                          impl_->options.max_workers, impl_->telemetry);
+    const auto tell = [&, index = impl_->datagrams.size()](std::string_view name, const std::string& value) {
+        context().setting(fmt::format("datagram_{}_{}", index, name), value, impl_->options.origin);
+    };
+    tell("address", listener->address);
+    tell("largest", fmt::format("{} B", static_cast<std::uint64_t>(listener->options.largest)));
+    tell("concurrency", fmt::format("{}", listener->options.concurrency));
+    const server::SocketAddress asked = server::parse_address(address);
+    impl_->bound.push_back({listener->socket, {asked.storage, asked.size}});
+    impl_->datagrams.push_back(std::move(listener));
+    return impl_->datagrams.back()->address;
 }
 
 void Group::after_fork(std::function<void(unsigned)> function) {
@@ -225,6 +244,7 @@ int Group::Impl::serve(telemetry::SeatWriter& seat, std::function<void()> notify
         config.custom.push_back({server.name, [&, slot = seat.slot()](boost::asio::io_context& io) {
                                      return server.make({io, telemetry, slot, server.socket});
                                  }});
+    config.datagrams = datagrams;
     config.metrics = metrics;
     config.drain_deadline = settings.drain_deadline;
     config.refresh = [this] {
@@ -262,7 +282,12 @@ supervisor::ArbiterConfig Group::Impl::arbiter_config() {
         config.reload = [this] { return reload->read_again(); };
     }
     for (const auto& listener : listeners)
-        config.close_in_agent.push_back(listener->socket);
+        config.close_in_agent.insert(config.close_in_agent.end(), listener->slot_sockets.begin(),
+                                     listener->slot_sockets.end());
+    for (const auto& listener : datagrams) {
+        const std::vector<int> sockets = listener->sockets();
+        config.close_in_agent.insert(config.close_in_agent.end(), sockets.begin(), sockets.end());
+    }
     if (options.agent_socket.empty()) return config;
 
     service.segment = telemetry.segment().descriptor();
@@ -301,8 +326,9 @@ void Group::Impl::take_over(supervisor::PidFile& pid_file, supervisor::ProcessGr
 }
 
 int Group::run() {
-    if (impl_->listeners.empty() && impl_->custom.empty())
-        throw std::logic_error("the group serves nothing: call http(), stream() or custom() before run()");
+    if (impl_->listeners.empty() && impl_->datagrams.empty() && impl_->custom.empty())
+        throw std::logic_error(
+            "the group serves nothing: call http(), stream(), datagram() or custom() before run()");
     supervisor::PidFile pid_file(impl_->options.pid_file, impl_->predecessor.take_pid_file());
     supervisor::ArbiterConfig config = impl_->arbiter_config();
     // Opened while this process may still do so, and to be read only: the new version has no business writing there.

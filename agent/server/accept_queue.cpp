@@ -38,6 +38,13 @@ AcceptQueue::~AcceptQueue() {
     ::close(wakeup_);
 }
 
+bool AcceptQueue::admits(std::chrono::nanoseconds deadline, std::uint64_t now) {
+    return admission_.admits({.pushed = pushed_.load(std::memory_order_relaxed),
+                              .popped = popped_.load(std::memory_order_relaxed),
+                              .oldest_ns = oldest_ns()},
+                             static_cast<std::uint64_t>(deadline.count()), now);
+}
+
 bool AcceptQueue::push(const AcceptedSocket& socket) {
     const std::uint64_t index = pushed_.load(std::memory_order_relaxed);
     if (index - popped_.load() >= capacity_) return false;

@@ -9,10 +9,12 @@
 #include <sys/socket.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
 
+#include "agent/server/admission.hpp"
 #include "agent/telemetry/layout.hpp"
 
 namespace signalbox::server {
@@ -31,6 +33,8 @@ public:
     AcceptQueue(const AcceptQueue&) = delete;
     AcceptQueue& operator=(const AcceptQueue&) = delete;
 
+    /// The accept thread's, once for each connection: whether it would be served in time; see Admission.
+    bool admits(std::chrono::nanoseconds deadline, std::uint64_t now);
     /// The accept thread's. False, and the socket stays the caller's, when the queue is full. Wakes the
     /// consumer if it sleeps.
     bool push(const AcceptedSocket& socket);
@@ -40,6 +44,9 @@ public:
     /// From now on a push makes wakeup() readable, once. False, and nothing is armed, if something waits
     /// already.
     bool arm();
+
+    /// The event loop's: how fast it serves.
+    Admission& admission() { return admission_; }
 
     /// An eventfd, readable when an armed queue has got something.
     int wakeup() const { return wakeup_; }
@@ -64,6 +71,7 @@ private:
     const std::unique_ptr<AcceptedSocket[]> ring_;
     telemetry::QueueRecord& record_;
     const int wakeup_;
+    Admission admission_;
     alignas(64) std::atomic<std::uint64_t> pushed_{0};
     alignas(64) std::atomic<std::uint64_t> popped_{0};
     alignas(64) std::atomic<bool> armed_{false};

@@ -1,15 +1,11 @@
 #include "agent/server/accept_thread.hpp"
 
-#include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <string_view>
+#include <algorithm>
 
-#include "agent/server/transport/sniff.hpp"
 #include "agent/telemetry/seat.hpp"
 #include "agent/telemetry/shielded_thread.hpp"
 
@@ -18,6 +14,11 @@ namespace signalbox::server {
 namespace {
 
 using namespace std::chrono_literals;
+
+constexpr auto kShortestPause = 50us;
+constexpr auto kLongestPause = 10ms;
+/// What has waited so long is taken, whoever should have taken it.
+constexpr std::uint64_t kPatience = 5'000'000;
 
 /// Interrupts accept4. A realtime signal, since servers like to use SIGUSR1 and SIGUSR2 themselves.
 int interrupt_signal() {
@@ -32,46 +33,16 @@ void install_interrupt_handler() {
     ::sigaction(interrupt_signal(), &action, nullptr);
 }
 
-int open_reserve() {
-    return ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-}
-
-/// As far as can be told without waiting for the first byte.
-bool expects_tls(const Listener& listener, int descriptor) {
-    const ListenerOptions& options = listener.options;
-    if (!options.tls) return false;
-    char first = 0;
-    const bool known = !options.proxy && ::recv(descriptor, &first, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
-    return known ? begins_tls(first) : options.tls->policy == TlsPolicy::required;
+bool somebody_waits(int socket) {
+    pollfd listening{socket, POLLIN, 0};
+    return ::poll(&listening, 1, 0) == 1;
 }
 
 }  // namespace
 
-bool send_unavailable(const Listener& listener, int descriptor) {
-    const std::string_view answer = listener.protocol->unavailable();
-    if (answer.empty()) {
-        reset_on_close(descriptor);
-        return false;
-    }
-    if (expects_tls(listener, descriptor)) {
-        static constexpr std::string_view kAlert("\x15\x03\x03\x00\x02\x02\x50", 7);  // RFC 8446, section 6
-        ::send(descriptor, kAlert.data(), kAlert.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-        return true;
-    }
-    ::send(descriptor, answer.data(), answer.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-    return true;
-}
-
-void turn_away(const Listener& listener, int descriptor, LingeringSockets& lingering, std::uint64_t now) {
-    if (send_unavailable(listener, descriptor))
-        lingering.add(descriptor, now);
-    else
-        ::close(descriptor);
-}
-
 AcceptThread::AcceptThread(const Listener& listener, AcceptQueue& queue, LoadView load,
                            ServerMetrics& metrics)
-    : listener_(listener), queue_(queue), load_(load), metrics_(metrics), reserve_(open_reserve()) {
+    : socket_(listener.socket), queue_(queue), load_(load), door_(listener, queue, metrics) {
     install_interrupt_handler();
     thread_ = telemetry::start_shielded([this] { run(); }, {interrupt_signal()});
 }
@@ -79,7 +50,6 @@ AcceptThread::AcceptThread(const Listener& listener, AcceptQueue& queue, LoadVie
 AcceptThread::~AcceptThread() {
     stop();
     thread_.join();
-    if (reserve_ >= 0) ::close(reserve_);
 }
 
 void AcceptThread::stop() {
@@ -94,89 +64,47 @@ void AcceptThread::stop() {
 
 void AcceptThread::run() {
     while (!stopping_) {
-        lingering_.sweep(telemetry::monotonic_ns());
-        if (let_others_go_first())
-            std::this_thread::sleep_for(2ms);
-        else
-            accept_one();
+        door_.sweep(telemetry::monotonic_ns());
+        if (why_others_go_first() != LoadView::Reason::none) wait_for_the_others();
+        // Returns at least every 100 ms (bind_http sets SO_RCVTIMEO), so that a worker whose loop gets stuck
+        // while nothing comes in notices before it takes a connection, and lingering sockets are looked after.
+        if (!stopping_ && door_.accept_one(socket_) == Doorkeeper::Result::retry_later)
+            std::this_thread::sleep_for(10ms);
     }
     stopped_ = true;
-    while (!lingering_.empty()) {
-        lingering_.sweep(telemetry::monotonic_ns());
+    while (!door_.idle()) {
+        door_.sweep(telemetry::monotonic_ns());
         std::this_thread::sleep_for(5ms);
     }
     finished_ = true;
 }
 
-void AcceptThread::accept_one() {
-    sockaddr_storage peer{};
-    socklen_t size = sizeof peer;
-    // Returns at least every 100 ms (bind_listener sets SO_RCVTIMEO), so that a worker whose loop gets stuck
-    // while nothing comes in notices before it takes a connection, and lingering sockets are looked after.
-    const int descriptor =
-        ::accept4(listener_.socket, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (descriptor >= 0) return take(descriptor, peer);
-    switch (errno) {
-        case EAGAIN:
-        case EINTR:
-        case ECONNABORTED:
-            return;
-        case EMFILE:
-        case ENFILE:
-            metrics_.accept_failures.add();
-            queue_.note_shortage();
-            return give_up_reserve();
-        default:
-            metrics_.accept_failures.add();
-            std::this_thread::sleep_for(10ms);  // the network's errors pass; memory may come back
-    }
+LoadView::Reason AcceptThread::why_others_go_first() const {
+    return load_.should_defer(queue_.depth(), queue_.oldest_ns(), telemetry::monotonic_ns());
 }
 
-void AcceptThread::take(int descriptor, const sockaddr_storage& peer) {
-    const std::uint64_t now = telemetry::monotonic_ns();
-    metrics_.accepted.add();
-    if (!restore_reserve()) return turn_away_and_keep_the_place(descriptor);
-    if (queue_.push({descriptor, now, peer})) return;
-    metrics_.shed_queue_full.add();
-    queue_.count_shed();
-    turn_away(listener_, descriptor, lingering_, now);
-}
-
-/// Without a free descriptor accept4 fails at once, even while nobody waits. The reserve makes room for one.
-void AcceptThread::give_up_reserve() {
-    if (reserve_ < 0) {
-        // Another thread was quicker to take its place. Nobody can be answered until something is closed.
-        std::this_thread::sleep_for(10ms);
-        return;
-    }
-    ::close(reserve_);
-    reserve_ = -1;
-}
-
-/// True if there is a reserve again, that is: if the descriptor that has just been accepted was not the last.
-bool AcceptThread::restore_reserve() {
-    if (reserve_ < 0) reserve_ = open_reserve();
-    return reserve_ >= 0;
-}
-
-/// Answers and closes at once, without lingering: the next one that waits needs the same place. If another
-/// thread takes it first, reserve_ stays empty, and the next descriptor that comes free becomes the reserve.
-void AcceptThread::turn_away_and_keep_the_place(int descriptor) {
-    queue_.note_shortage();
-    metrics_.shed_no_descriptors.add();
-    queue_.count_shed();
-    if (send_unavailable(listener_, descriptor)) {
-        ::shutdown(descriptor, SHUT_WR);
-        char waste[4096];
-        while (::recv(descriptor, waste, sizeof waste, MSG_DONTWAIT) > 0) {
+/// Until it is this worker's turn, or somebody has waited in vain for the others. While nobody comes it looks ever more
+/// seldom, since one of the others waits in accept4.
+void AcceptThread::wait_for_the_others() {
+    std::uint64_t waits_since = 0;
+    std::chrono::nanoseconds pause = kShortestPause;
+    load_.set_deferring(true);
+    for (auto why = why_others_go_first(); !stopping_ && why != LoadView::Reason::none;
+         why = why_others_go_first()) {
+        std::this_thread::sleep_for(pause);
+        const std::uint64_t now = telemetry::monotonic_ns();
+        door_.sweep(now);
+        if (!somebody_waits(socket_)) {
+            waits_since = 0;
+            pause = std::min<std::chrono::nanoseconds>(2 * pause, kLongestPause);
+        } else if (waits_since == 0) {
+            waits_since = now;
+            pause = kShortestPause;
+        } else if (now - waits_since > kPatience && why == LoadView::Reason::fewer_connections) {
+            break;
         }
     }
-    ::close(descriptor);
-    restore_reserve();
-}
-
-bool AcceptThread::let_others_go_first() const {
-    return load_.should_defer(queue_.depth(), queue_.oldest_ns(), telemetry::monotonic_ns());
+    load_.set_deferring(false);
 }
 
 }  // namespace signalbox::server

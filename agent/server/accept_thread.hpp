@@ -1,62 +1,40 @@
 // The thread that blocks in accept4 on a listener's shared socket, so that the kernel's queue is emptied at
-// once even while the event loop is busy, and so that the kernel wakes one worker for one connection.
+// once even while the event loop is busy, and so that the kernel wakes one worker for one connection. What becomes of
+// the connection is the Doorkeeper's business.
 //
-// What does not fit into the queue is shed here and now: what the protocol has to
-// say then, a 503 that says when to come back and a short linger, or a reset.
-//
-// A connection is served only while a descriptor is in reserve. When the process has no other left, the
-// reserve's place takes those that wait, one after another: each is answered 503 and closed. The first
-// descriptor that comes free, whoever frees it, is the reserve again, and from then on connections are
-// served. Meanwhile the event loop, told by AcceptQueue::note_shortage(), closes those that have waited long for a client.
+// A worker that should leave the next connection to the others (see load.hpp) does not block in accept4 meanwhile: it
+// sleeps, at first for 50 µs, at last for 10 ms, until it is its turn. If somebody waits for 5 ms and none of the others
+// comes that have fewer connections, it accepts.
 #pragma once
 
 #include <atomic>
 #include <thread>
 
-#include "agent/server/accept_queue.hpp"
-#include "agent/server/lingering.hpp"
-#include "agent/server/listener.hpp"
+#include "agent/server/acceptor.hpp"
+#include "agent/server/doorkeeper.hpp"
 #include "agent/server/load.hpp"
-#include "agent/server/metrics.hpp"
 
 namespace signalbox::server {
 
-/// Says on a fresh connection what its protocol says to those who are turned away, as far as it fits, without
-/// waiting. A client that speaks TLS gets the alert internal_error: text would look like a broken record. False:
-/// the protocol says nothing, and closing resets the connection.
-bool send_unavailable(const Listener& listener, int descriptor);
-/// Does that and takes the descriptor.
-void turn_away(const Listener& listener, int descriptor, LingeringSockets& lingering, std::uint64_t now);
-
-class AcceptThread {
+class AcceptThread final : public Acceptor {
 public:
     /// Starts. Everything outlives the thread.
     AcceptThread(const Listener& listener, AcceptQueue& queue, LoadView load, ServerMetrics& metrics);
     /// Stops; waits until what it has shed has been read, at most a second.
-    ~AcceptThread();
-    AcceptThread(const AcceptThread&) = delete;
-    AcceptThread& operator=(const AcceptThread&) = delete;
+    ~AcceptThread() override;
 
-    /// Returns when nothing is accepted any more; what has been accepted is in the queue.
-    void stop();
-    /// What it has shed has been read as well: the destructor does not wait.
-    bool finished() const { return finished_; }
+    void stop() override;
+    bool finished() const override { return finished_; }
 
 private:
     void run();
-    void accept_one();
-    void take(int descriptor, const sockaddr_storage& peer);
-    void give_up_reserve();
-    bool restore_reserve();
-    void turn_away_and_keep_the_place(int descriptor);
-    bool let_others_go_first() const;
+    LoadView::Reason why_others_go_first() const;
+    void wait_for_the_others();
 
-    const Listener& listener_;
+    const int socket_;
     AcceptQueue& queue_;
     LoadView load_;
-    ServerMetrics& metrics_;
-    LingeringSockets lingering_;
-    int reserve_;  ///< a descriptor to give up when there is no other to accept with; -1: given up
+    Doorkeeper door_;
     std::atomic<bool> stopping_{false};
     std::atomic<bool> stopped_{false};
     std::atomic<bool> finished_{false};

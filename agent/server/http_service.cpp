@@ -55,6 +55,8 @@ public:
     std::unique_ptr<StreamService> make_service(WorkerContext& context,
                                                 const Listener& listener) const override {
         auto site = std::make_shared<HttpSite>(*site_);
+        site->limits = listener.options.limits;  // which a reload may have changed meanwhile
+        site->compression = listener.options.compression;
         if (site->websockets) {
             site->websockets = std::make_shared<HandlerSite>(*site->websockets);
             site->websockets->address = listener.address;

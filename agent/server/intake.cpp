@@ -8,14 +8,12 @@
 
 #include <boost/asio/post.hpp>
 
-#include "agent/server/accept_thread.hpp"
 #include "agent/server/address.hpp"
+#include "agent/server/doorkeeper.hpp"
 
 namespace signalbox::server {
 
 namespace {
-
-constexpr int kPerTurn = 16;
 
 /// The kernel gives out the lowest free descriptor, so from this one on few are left: an eighth of all, which handlers
 /// may need for files and connections of their own.
@@ -57,12 +55,20 @@ void Intake::look_after(std::uint64_t now) {
 void Intake::take_some() {
     const std::uint64_t now = telemetry::monotonic_ns();
     last_turn_.store(now, std::memory_order_relaxed);
-    for (int taken = 0; taken < kPerTurn; ++taken) {
+    Admission& admission = queue_.admission();
+    if (const std::uint64_t oldest = queue_.oldest_ns(); oldest != 0) {
+        const std::uint64_t waited = now > oldest ? now - oldest : 0;
+        admission.begin_turn(waited, context_.idle_ns, now);
+        context_.lateness.noticed(waited);
+    }
+    unsigned taken = 0;
+    for (const unsigned most = admission.batch(); taken < most; ++taken) {
         const auto socket = queue_.pop();
         if (!socket) break;
         open(*socket, now);
         if (socket->descriptor >= few_left_) queue_.note_shortage();
     }
+    if (taken > 0) admission.took(taken);
     if (queue_.take_shortage()) context_.make_room(now);
     if (queue_.arm())
         sleep();
@@ -80,7 +86,10 @@ void Intake::sleep() {
 void Intake::open(const AcceptedSocket& socket, std::uint64_t now) {
     const std::chrono::nanoseconds waited(now > socket.accepted_ns ? now - socket.accepted_ns : 0);
     context_.metrics.queue_wait.record(waited);
-    if (waited > listener_->queue_deadline.get()) return shed(socket, context_.metrics.shed_deadline, now);
+    const std::chrono::nanoseconds deadline = listener_->queue_deadline.get();
+    if (queue_.admission().gives_up(static_cast<std::uint64_t>(waited.count()), queue_.depth(),
+                                    static_cast<std::uint64_t>(deadline.count())))
+        return shed(socket, context_.metrics.shed_deadline, now);
     if (!service_->has_room()) return shed(socket, context_.metrics.shed_connection_limit, now);
     if (transport_) {
         return std::make_shared<Reception>(context_, *transport_,

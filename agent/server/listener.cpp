@@ -69,6 +69,9 @@ std::shared_ptr<Listener> bind_listener(std::string_view text, ListenerOptions o
                                     std::to_string(telemetry::kMaxListeners) + " listeners");
     SocketAddress address = parse_address(text);
     const bool is_unix = !address.unix_path.empty();
+    if (is_unix && options.accept == Accept::reuseport)
+        throw std::invalid_argument(std::string(text) +
+                                    ": unix sockets cannot be accepted with reuseport; try exclusive");
     const int inherited =
         sockets::take_inherited_socket(reinterpret_cast<const sockaddr*>(&address.storage), address.size);
     if (is_unix && inherited < 0) remove_abandoned(address);
@@ -82,19 +85,25 @@ std::shared_ptr<Listener> bind_listener(std::string_view text, ListenerOptions o
                                                           .options = options,
                                                           .queue_deadline = options.queue_deadline},
                                              [](Listener* bound) {
-                                                 ::close(bound->socket);
+                                                 for (const int one : bound->slot_sockets)
+                                                     ::close(one);
                                                  delete bound;
                                              });
     if (!is_unix) {
         set(socket, SOL_SOCKET, SO_REUSEADDR, 1);
+        if (options.accept == Accept::reuseport) set(socket, SOL_SOCKET, SO_REUSEPORT, 1);
+        if (options.defer_accept.count() > 0)
+            set(socket, IPPROTO_TCP, TCP_DEFER_ACCEPT, static_cast<int>(options.defer_accept.count()));
         set(socket, IPPROTO_TCP, TCP_NODELAY, 1);  // Linux: accepted sockets inherit it
     }
     // accept4 returns with EAGAIN after this long; see AcceptThread.
     const timeval patience{.tv_sec = 0, .tv_usec = 100'000};
     ::setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    if (inherited >= 0)
-        ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) & ~O_NONBLOCK);  // the accept thread blocks
-    else if (::bind(socket, reinterpret_cast<const sockaddr*>(&address.storage), address.size) != 0)
+    const bool blocks = options.accept == Accept::queue;  // the accept thread does, an event loop never
+    const int flags = ::fcntl(socket, F_GETFL);
+    ::fcntl(socket, F_SETFL, blocks ? flags & ~O_NONBLOCK : flags | O_NONBLOCK);
+    if (inherited < 0 &&
+        ::bind(socket, reinterpret_cast<const sockaddr*>(&address.storage), address.size) != 0)
         fail(text);
     if (::listen(socket, options.backlog) != 0) fail(text);
 

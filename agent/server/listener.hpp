@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "signalbox/group.hpp"
 
@@ -30,6 +31,8 @@ public:
 /// Made before the fork, shared by all workers.
 struct Listener {
     int socket = -1;
+    /// `socket`, and with Accept::reuseport those of the slots behind the first; see reuseport.hpp.
+    std::vector<int> slot_sockets{socket};
     unsigned index = 0;  ///< in the group's list and in the seat's queues
     std::string address;
     bool is_unix = false;

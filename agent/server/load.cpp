@@ -8,49 +8,99 @@ namespace signalbox::server {
 
 namespace {
 
+constexpr auto relaxed = std::memory_order_relaxed;
 constexpr std::uint64_t kMillisecond = 1'000'000;
-/// A loop turns at least at every heartbeat, 100 ms; with a connection waiting it should turn at once.
-constexpr std::uint64_t kStuck = 200 * kMillisecond;
-constexpr std::uint64_t kStuckWithWork = 50 * kMillisecond;
-constexpr std::size_t kMargin = 4;
+/// A loop turns at least at every heartbeat.
+constexpr std::uint64_t kBeat = 100 * kMillisecond;
+/// An event loop that is later than this keeps connections waiting.
+constexpr std::uint64_t kLate = 20 * kMillisecond;
+/// Under a burst every loop is late, some more than others. Who has least is waited for none the less, if it is no later
+/// than this.
+constexpr std::uint64_t kPardoned = 30 * kMillisecond;
+/// So many connections less make a difference. With 1, two workers would wait for each other's turn at each of them.
+constexpr std::uint64_t kMargin = 2;
 
 std::uint64_t since(std::uint64_t then, std::uint64_t now) {
     return now > then ? now - then : 0;
 }
 
-}  // namespace
+struct Load {
+    std::uint64_t connections;  ///< open or waiting
+    std::uint64_t late_ns;
+};
 
-bool LoadView::should_defer(std::size_t depth, std::uint64_t oldest_ns, std::uint64_t now) const {
-    const std::uint64_t late = since(last_turn_.load(std::memory_order_relaxed), now);
-    const std::uint64_t waited = oldest_ns != 0 ? since(oldest_ns, now) : 0;
-    const bool stuck = late > kStuck || waited > kStuckWithWork;
-    return (stuck || depth >= kMargin) &&
-           another_is_better_off(depth, stuck ? std::max(late, waited) : 0, now);
+std::uint64_t late(std::uint64_t noticed_us, std::uint64_t last_turn, std::uint64_t oldest,
+                   std::uint64_t now) {
+    return std::max(
+        {noticed_us * 1'000, since(last_turn + kBeat, now), oldest == 0 ? 0 : since(oldest, now)});
 }
 
-bool LoadView::another_is_better_off(std::size_t depth, std::uint64_t stuck, std::uint64_t now) const {
-    // On a machine that is short of processor time everybody is late, but whoever is stuck is much later. The least
-    // late of all defers to nobody.
-    const std::uint64_t not_turned = std::max(kStuck, stuck / 2);
-    const std::uint64_t not_served = std::max(kStuckWithWork, stuck / 2);
-    constexpr auto relaxed = std::memory_order_relaxed;
-    const telemetry::Segment& segment = seat_.segment();
-    const unsigned workers = segment.geometry().slot_count * 2;
-    for (unsigned index = 0; index < workers; ++index) {
-        const telemetry::Seat* other = index == seat_.index() ? nullptr : segment.seat(index);
-        if (!other || other->phase.load(relaxed) != static_cast<std::uint32_t>(telemetry::Phase::ready))
+// Where the layout has room, the word that each queue of a seat has to spare: the top bit says that the queue's accept
+// thread waits for the others, the rest, in the first queue, how late the event loop is, in µs.
+constexpr std::uint32_t kDefers = std::uint32_t{1} << 31;
+constexpr std::uint32_t kLateness = kDefers - 1;
+
+std::uint64_t lateness_us(const telemetry::QueueRecord& first_queue) {
+    return first_queue.reserved.load(relaxed) & kLateness;
+}
+/// The event loop's alone; the other bit is another thread's.
+void set_lateness_us(telemetry::QueueRecord& first_queue, std::uint64_t late_us) {
+    const auto now = static_cast<std::uint32_t>(std::min<std::uint64_t>(late_us, kLateness));
+    first_queue.reserved.fetch_add(now - static_cast<std::uint32_t>(lateness_us(first_queue)), relaxed);
+}
+
+}  // namespace
+
+void Lateness::noticed(std::uint64_t late_ns) {
+    telemetry::QueueRecord& shown = seat_.queue(0);
+    if (late_ns / 1'000 > lateness_us(shown)) set_lateness_us(shown, late_ns / 1'000);
+}
+
+void Lateness::beat(std::uint64_t late_ns) {
+    telemetry::QueueRecord& shown = seat_.queue(0);
+    const std::uint64_t before = lateness_us(shown);
+    const std::uint64_t shows = std::max(before / 2, late_ns / 1'000);
+    if (shows != before) set_lateness_us(shown, shows);
+}
+
+void LoadView::set_deferring(bool deferring) const {
+    telemetry::AtomicHalf& word = seat_.queue(listener_).reserved;
+    if (deferring)
+        word.fetch_or(kDefers);
+    else
+        word.fetch_and(kLateness);
+}
+
+LoadView::Reason LoadView::should_defer(std::size_t depth, std::uint64_t oldest_ns, std::uint64_t now) const {
+    telemetry::Segment& segment = seat_.segment();
+    telemetry::Seat& own_seat = *segment.seat(seat_.index());
+    const Load own{own_seat.connections.load(relaxed) + depth,
+                   late(lateness_us(seat_.queue(0)), last_turn_.load(relaxed), oldest_ns, now)};
+    if (own.connections < kMargin && own.late_ns <= kLate) return Reason::none;
+
+    // Those of a group that shrinks drain anyway, and most of max_workers' seats are vacant.
+    const unsigned slots = segment.geometry().slot_count;
+    const unsigned target = segment.group().target_workers.load(relaxed);
+    Reason reason = Reason::none;
+    const unsigned seats = 2 * (target == 0 ? slots : std::min(target, slots));
+    for (unsigned index = 0; index < seats; ++index) {
+        telemetry::Seat* seat = index == seat_.index() ? nullptr : segment.seat(index);
+        if (!seat || seat->phase.load(relaxed) != static_cast<std::uint32_t>(telemetry::Phase::ready) ||
+            seat->pid.load(relaxed) == 0)
             continue;
-        if (other->pid.load(relaxed) == 0 ||
-            since(other->heartbeat_monotonic_ns.load(relaxed), now) > not_turned)
-            continue;
-        const telemetry::QueueRecord& queue = other->queues[listener_];
+        const telemetry::QueueRecord& queue = seat->queues[listener_];
+        if (queue.reserved.load() & kDefers) continue;
         const std::uint64_t popped = queue.popped.load(relaxed);
-        const std::uint64_t waiting = queue.pushed.load(relaxed) - popped;
-        const std::uint64_t oldest = queue.oldest_monotonic_ns.load(relaxed);
-        if (oldest != 0 && since(oldest, now) > not_served) continue;
-        if (stuck > 0 ? waiting < queue.capacity.load(relaxed) : waiting + kMargin <= depth) return true;
+        const std::uint64_t waiting = since(popped, queue.pushed.load(relaxed));
+        const Load other{seat->connections.load(relaxed) + waiting,
+                         late(lateness_us(seat->queues[0]), seat->heartbeat_monotonic_ns.load(relaxed),
+                              queue.oldest_monotonic_ns.load(relaxed), now)};
+        if (other.late_ns <= kPardoned && other.connections + kMargin <= own.connections)
+            reason = Reason::fewer_connections;
+        const bool much_less_late = own.late_ns > kLate && 2 * other.late_ns <= own.late_ns;
+        if (much_less_late && waiting < queue.capacity.load(relaxed)) return Reason::much_less_late;
     }
-    return false;
+    return reason;
 }
 
 }  // namespace signalbox::server

@@ -33,6 +33,7 @@ ServerMetrics::ServerMetrics(Telemetry& telemetry)
       accept_failures(telemetry, "accept_failures_total",
                       "Times that the kernel had no connection to give, for want of descriptors or memory"),
       shed_queue_full(shed(telemetry, "queue_full")),
+      shed_expected_wait(shed(telemetry, "expected_wait")),
       shed_deadline(shed(telemetry, "deadline")),
       shed_no_descriptors(shed(telemetry, "no_descriptors")),
       shed_connection_limit(shed(telemetry, "connection_limit")),

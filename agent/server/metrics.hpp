@@ -17,7 +17,8 @@ struct ServerMetrics {
     Counter accepted;
     Counter accept_failures;  ///< of accept4, but for what concerns one connection only
     Counter shed_queue_full;
-    Counter shed_deadline;
+    Counter shed_expected_wait;  ///< would have waited too long
+    Counter shed_deadline;       ///< has waited too long
     Counter shed_no_descriptors;
     Counter shed_connection_limit;
     Counter shed_to_make_room;  ///< had been open, but waited long for their clients

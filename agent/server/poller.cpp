@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <system_error>
 
+#include "agent/telemetry/seat.hpp"
+
 namespace signalbox::server {
 
 namespace {
@@ -71,10 +73,22 @@ void Poller::remove(Entry& entry) {
 void Poller::wait(std::shared_ptr<Watched> watched) {
     Watched& set = *watched;
     set.async_wait(Watched::wait_read, [this, watched = std::move(watched)](const error_code& ec) mutable {
-        if (ec) return;
-        deliver();
-        wait(std::move(watched));
+        if (!ec) take_turn(std::move(watched));
     });
+}
+
+void Poller::take_turn(std::shared_ptr<Watched> watched) {
+    if (next_ == fetched_) {
+        const int count = ::epoll_wait(set_, events_.data(), static_cast<int>(events_.size()), 0);
+        next_ = 0;
+        fetched_ = count > 0 ? static_cast<std::size_t>(count) : 0;
+    }
+    for (const std::uint64_t began = telemetry::monotonic_ns(); next_ < fetched_;) {
+        deliver(events_[next_++]);
+        if (telemetry::monotonic_ns() - began > kTurnNanoseconds) break;
+    }
+    if (next_ == fetched_) return wait(std::move(watched));
+    boost::asio::post(io_, [this, watched = std::move(watched)]() mutable { take_turn(std::move(watched)); });
 }
 
 void Poller::abandon_all() {
@@ -82,13 +96,6 @@ void Poller::abandon_all() {
         for (std::size_t direction = 0; direction < 2; ++direction)
             if (Entry* const entry = places_[place].entry)
                 const Waiting abandoned = std::move(entry->waiting[direction]);
-}
-
-void Poller::deliver() {
-    std::array<epoll_event, kPerTurn> events;
-    const int count = ::epoll_wait(set_, events.data(), static_cast<int>(events.size()), 0);
-    for (int i = 0; i < count; ++i)
-        deliver(events[static_cast<std::size_t>(i)]);
 }
 
 /// Any handler may end this socket or another, so the place is looked at before each.

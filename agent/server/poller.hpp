@@ -40,7 +40,9 @@ public:
 
 private:
     friend class PolledSocket;
-    static constexpr std::size_t kPerTurn = 64;  ///< events, before the rest of the event loop has its turn
+    static constexpr std::size_t kAtOnce = 64;  ///< events that are fetched in one go
+    /// After so long the rest of the event loop has its turn, even if more events have been fetched: a handler may block.
+    static constexpr std::uint64_t kTurnNanoseconds = 1'000'000;
     static constexpr std::uint32_t kNowhere = UINT32_MAX;
 
     using error_code = boost::system::error_code;
@@ -70,11 +72,14 @@ private:
     epoll_event both_ways(std::uint32_t place) const;
     using Watched = boost::asio::posix::basic_stream_descriptor<Executor>;
     void wait(std::shared_ptr<Watched> watched);
-    void deliver();
+    void take_turn(std::shared_ptr<Watched> watched);
     void deliver(const epoll_event& event);
 
     boost::asio::io_context& io_;
     const int set_;
+    std::array<epoll_event, kAtOnce> events_{};
+    std::size_t next_ = 0;     ///< of the events, to be delivered
+    std::size_t fetched_ = 0;  ///< events
     std::vector<Place> places_;
     std::vector<std::uint32_t> vacant_;
     int unwatched_;  ///< the same set for Asio to watch, which may end first; -1: it does so. Made here, since descriptors

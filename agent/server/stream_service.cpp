@@ -81,6 +81,7 @@ public:
     std::unique_ptr<StreamService> make_service(WorkerContext& context,
                                                 const Listener& listener) const override {
         auto site = std::make_shared<StreamSite>(site_);
+        site->limits = listener.options.stream;  // which a reload may have changed meanwhile
         site->address = listener.address;
         return std::make_unique<StreamHandlerService>(context, std::move(site));
     }

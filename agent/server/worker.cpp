@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "agent/server/accept_thread.hpp"
+#include "agent/server/datagram/datagram_service.hpp"
 #include "agent/server/intake.hpp"
+#include "agent/server/loop_acceptor.hpp"
 #include "agent/server/open_files.hpp"
 #include "agent/server/worker_context.hpp"
 
@@ -21,6 +23,8 @@ using namespace std::chrono_literals;
 
 constexpr auto kBeat = DeadlineWheel::kTick;
 constexpr unsigned kBeatsPerSecond = 10;
+/// Whoever is later was kept by something else.
+constexpr auto kOnTime = 1ms;
 /// A client that has just had an answer may have the next request on its way.
 constexpr auto kQuietWhenDraining = 500ms;
 
@@ -44,15 +48,18 @@ struct Entrance {
         accept(context, last_turn);
     }
     void accept(WorkerContext& context, const LastTurn& last_turn) {
-        acceptor = std::make_unique<AcceptThread>(
-            listener, queue, LoadView(context.seat, listener.index, last_turn), context.metrics);
+        if (listener.options.accept == Accept::queue)
+            acceptor = std::make_unique<AcceptThread>(
+                listener, queue, LoadView(context.seat, listener.index, last_turn), context.metrics);
+        else
+            acceptor = std::make_unique<LoopAcceptor>(context, listener, queue);
     }
 
     const Listener& listener;
     ServerMetrics& metrics;
     AcceptQueue queue;
     Intake intake;
-    std::unique_ptr<AcceptThread> acceptor;
+    std::unique_ptr<Acceptor> acceptor;
 };
 
 class Worker {
@@ -65,6 +72,8 @@ public:
           custom_(context_, config.custom) {
         for (const auto& listener : config.listeners)
             entrances_.push_back(std::make_unique<Entrance>(context_, listener, last_turn_, handshakes_));
+        for (const auto& listener : config.datagrams)
+            datagrams_.push_back(std::make_unique<DatagramService>(context_, listener));
         if (config.reopen_logs) signals_.add(SIGUSR1);
     }
 
@@ -82,6 +91,8 @@ private:
         if (context_.draining) return;  // before it was ready
         for (const auto& entrance : entrances_)
             entrance->open(context_, last_turn_);
+        for (const auto& service : datagrams_)
+            service->start();
         opened_ = true;
         show(telemetry::Phase::ready);
     }
@@ -107,6 +118,7 @@ private:
         const std::uint64_t now = telemetry::monotonic_ns();
         last_turn_.store(now, std::memory_order_relaxed);
         context_.seat.beat(now);
+        if (beats_ > 0) note_lateness(now);
         context_.deadlines.advance(now);
         context_.lingering.sweep(now);
         for (const auto& entrance : entrances_)
@@ -117,13 +129,26 @@ private:
             for (const auto& entrance : entrances_)
                 entrance->intake.look_after(now);
         }
-        std::erase_if(former_acceptors_, [](const auto& thread) { return thread->finished(); });
+        for (const auto& entrance : entrances_)
+            if (entrance->acceptor) entrance->acceptor->look_after(now);
+        for (const auto& service : datagrams_)
+            service->look_after(now);
+        for (const auto& former : former_acceptors_)
+            former->look_after(now);
+        std::erase_if(former_acceptors_, [](const auto& former) { return former->finished(); });
         if (context_.draining && context_.seat.resumptions() != resumptions_) resume();
         if (context_.draining && drained(now)) return context_.io.stop();
         beat_.expires_after(kBeat);
         beat_.async_wait([this](const boost::system::error_code& ec) {
             if (!ec) beat();
         });
+    }
+
+    void note_lateness(std::uint64_t now) {
+        const auto late =
+            std::max<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - beat_.expiry(), 0ns);
+        if (late < kOnTime) context_.idle_ns = now;
+        context_.lateness.beat(static_cast<std::uint64_t>(late.count()));
     }
 
     void drain() {
@@ -135,9 +160,11 @@ private:
         for (const auto& entrance : entrances_)
             entrance->acceptor->stop();
         custom_.drain();
+        for (const auto& service : datagrams_)
+            service->stop();
     }
 
-    /// As if it had never drained. The threads before may still be with what they have shed: nobody waits for them here.
+    /// As if it had never drained. The acceptors before may still be with what they have shed: nobody waits for them here.
     void resume() {
         context_.draining = false;
         for (const auto& entrance : entrances_) {
@@ -145,6 +172,8 @@ private:
             entrance->accept(context_, last_turn_);
         }
         custom_.resume();
+        for (const auto& service : datagrams_)
+            service->start();
         show(telemetry::Phase::ready);
     }
 
@@ -157,6 +186,8 @@ private:
         bool waiting = false;
         for (const auto& entrance : entrances_)
             waiting = waiting || entrance->queue.depth() > 0;
+        for (const auto& service : datagrams_)
+            waiting = waiting || !service->finished();
         return !waiting && custom_.drained() && context_.connections.empty() && context_.lingering.empty();
     }
 
@@ -167,7 +198,8 @@ private:
     boost::asio::steady_timer beat_;
     CustomServers custom_;
     std::vector<std::unique_ptr<Entrance>> entrances_;
-    std::vector<std::unique_ptr<AcceptThread>> former_acceptors_;
+    std::vector<std::unique_ptr<DatagramService>> datagrams_;
+    std::vector<std::unique_ptr<Acceptor>> former_acceptors_;
     HandshakeThread handshakes_{context_.io, last_turn_};  ///< ends before the TLS contexts that it uses
     std::chrono::steady_clock::time_point drain_until_;
     std::uint32_t resumptions_ = 0;  ///< when it began to drain

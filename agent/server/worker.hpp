@@ -23,12 +23,15 @@ namespace signalbox::server {
 struct ServerMetrics;
 std::shared_ptr<ServerMetrics> make_server_metrics(Telemetry& telemetry);
 
+struct DatagramListener;
+
 /// The arbiter's, when the worker in `seat` has ended: counts as failed what it had accepted and did not get to count
 /// as anything else.
 void count_lost_connections(ServerMetrics& metrics, telemetry::Segment& segment, unsigned seat);
 
 struct WorkerConfig {
     std::vector<std::shared_ptr<Listener>> listeners;
+    std::vector<std::shared_ptr<DatagramListener>> datagrams{};
     std::vector<CustomServerConfig> custom{};
     std::shared_ptr<ServerMetrics> metrics;
     Tunable<std::chrono::milliseconds> drain_deadline{std::chrono::seconds(10)};

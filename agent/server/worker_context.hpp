@@ -6,6 +6,7 @@
 
 #include "agent/server/deadline_wheel.hpp"
 #include "agent/server/lingering.hpp"
+#include "agent/server/load.hpp"
 #include "agent/server/metrics.hpp"
 #include "agent/server/poller.hpp"
 #include "agent/server/response_writer.hpp"
@@ -74,7 +75,9 @@ struct WorkerContext {
     DeadlineWheel deadlines;
     LingeringSockets lingering;
     DateClock date;
-    bool draining = false;  ///< responses say "Connection: close" from now on
+    Lateness lateness{seat};    ///< of the event loop
+    std::uint64_t idle_ns = 0;  ///< when the event loop was last seen with nothing to do
+    bool draining = false;      ///< responses say "Connection: close" from now on
 
     unsigned open = 0;
     boost::intrusive::list<

@@ -81,18 +81,41 @@ void Suite::compare(const std::string& name, const std::string& unit, const std:
     compare({{name, unit}}, peer_name, one(ours), one(peer));
 }
 
+bool Suite::Row::keeps_its_bounds() const {
+    const double value = ours.median();
+    return (!metric.at_most || value <= *metric.at_most) && (!metric.at_least || value >= *metric.at_least) &&
+           (!metric.ratio_at_most || ratio() <= *metric.ratio_at_most);
+}
+
 std::string Suite::to_json() const {
     auto list = nlohmann::json::array();
-    for (const Row& row : rows_)
-        list.push_back({{"name", row.metric.name},
-                        {"value", row.ours.median()},
-                        {"unit", row.metric.unit},
-                        {"min", row.ours.min()},
-                        {"max", row.ours.max()},
-                        {"peer", row.peer_name},
-                        {"peer_value", row.peer.median()},
-                        {"ratio", row.ours.median() / row.peer.median()}});
+    for (const Row& row : rows_) {
+        nlohmann::json entry{{"name", row.metric.name},         {"value", row.ours.median()},
+                             {"unit", row.metric.unit},         {"min", row.ours.min()},
+                             {"max", row.ours.max()},           {"peer", row.peer_name},
+                             {"peer_value", row.peer.median()}, {"ratio", row.ratio()}};
+        if (row.metric.at_most) entry["at_most"] = *row.metric.at_most;
+        if (row.metric.at_least) entry["at_least"] = *row.metric.at_least;
+        if (row.metric.ratio_at_most) entry["ratio_at_most"] = *row.metric.ratio_at_most;
+        if (row.has_bounds()) entry["passed"] = row.keeps_its_bounds();
+        list.push_back(std::move(entry));
+    }
     return list.dump(2) + "\n";
+}
+
+/// Says how a row stands to its bounds, if it has any. False if it breaks one.
+bool Suite::show_bounds(const Row& row) {
+    const bool passed = row.keeps_its_bounds();
+    const auto show = [&](const char* sign, const std::optional<double>& bound, const std::string& unit,
+                          double value) {
+        if (bound)
+            std::cout << fmt::format("{}  {} {} {} {}: {:.4g}\n", passed ? "passed" : "FAILED",
+                                     row.metric.name, sign, *bound, unit, value);
+    };
+    show("≤", row.metric.at_most, row.metric.unit, row.ours.median());
+    show("≥", row.metric.at_least, row.metric.unit, row.ours.median());
+    show("≤", row.metric.ratio_at_most, "× " + row.peer_name, row.ratio());
+    return passed;
 }
 
 int Suite::finish() const {
@@ -105,12 +128,14 @@ int Suite::finish() const {
     for (const Row& row : rows_)
         std::cout << fmt::format("{:<28} {:>12.2f} {:>24} {:<6} {:>12.2f} {:>24} {:>7.3f}  {}\n",
                                  row.metric.name, row.ours.median(), range(row.ours), row.metric.unit,
-                                 row.peer.median(), range(row.peer), row.ours.median() / row.peer.median(),
-                                 row.peer_name);
-    if (json_file_.empty()) return 0;
+                                 row.peer.median(), range(row.peer), row.ratio(), row.peer_name);
+    bool passed = true;
+    for (const Row& row : rows_)
+        passed = show_bounds(row) && passed;
+    if (json_file_.empty()) return passed ? 0 : 1;
     std::ofstream file(json_file_);
     file << to_json() << std::flush;
-    if (file) return 0;
+    if (file) return passed ? 0 : 1;
     std::cerr << "bench_" << name_ << ": cannot write '" << json_file_ << "'\n";
     return 1;
 }

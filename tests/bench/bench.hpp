@@ -7,10 +7,11 @@
 //     }
 //
 // What disturbs a machine comes and goes over seconds; taking turns spreads it over both sides. The ratio is
-// ours ÷ peer.
+// ours ÷ peer. A metric may have a bound, which our median has to keep, or the program fails.
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,9 @@ using Run = std::function<std::vector<double>()>;
 struct Metric {
     std::string name;
     std::string unit;
+    std::optional<double> at_most{};
+    std::optional<double> at_least{};
+    std::optional<double> ratio_at_most{};
 };
 
 struct Side {
@@ -42,7 +46,7 @@ public:
     void compare(const std::string& name, const std::string& unit, const std::string& peer_name,
                  const std::function<double()>& ours, const std::function<double()>& peer);
 
-    /// Prints the table and writes the JSON file. The exit status.
+    /// Prints the table and writes the JSON file. The exit status: 1 if a bound is not kept.
     int finish() const;
 
 private:
@@ -51,7 +55,11 @@ private:
         std::string peer_name;
         Side ours;
         Side peer;
+        bool keeps_its_bounds() const;
+        bool has_bounds() const { return metric.at_most || metric.at_least || metric.ratio_at_most; }
+        double ratio() const { return ours.median() / peer.median(); }
     };
+    static bool show_bounds(const Row& row);
     std::string to_json() const;
     bool wants(const std::vector<Metric>& metrics) const;
 

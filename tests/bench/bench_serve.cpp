@@ -1,91 +1,49 @@
-// What a keep-alive request costs, and what a new TLS connection with one request: mailroom (two workers, the
-// agent on) beside nginx (two workers), under wrk and under openssl s_time, on /hello.
+// What a keep-alive request costs, a connection with one request, and a new TLS connection with one; and what memory an idle
+// server has: mailroom (two workers, the agent on) beside nginx (two workers), under wrk and under openssl s_time, on /hello.
 #include <fmt/format.h>
 
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http.hpp>
 #include <chrono>
-#include <cstdlib>
+#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <iostream>
-#include <memory>
 #include <stdexcept>
-#include <thread>
+#include <string>
 
 #include "tests/bench/bench.hpp"
-#include "tests/bench/child.hpp"
+#include "tests/bench/open_loop.hpp"
 #include "tests/bench/s_time.hpp"
+#include "tests/bench/servers.hpp"
 #include "tests/bench/temporary_directory.hpp"
 #include "tests/bench/wrk.hpp"
 
 namespace {
 
-namespace asio = boost::asio;
-namespace http = boost::beast::http;
 namespace fs = std::filesystem;
-using asio::ip::tcp;
+using bench::Server;
 
+constexpr unsigned kWorkers = 2;
 constexpr unsigned kWarmUpSeconds = 1;
 constexpr unsigned kSeconds = 3;
 
-/// A server under measurement, and where it listens.
-struct Server {
-    std::unique_ptr<bench::Child> process;
-    tcp::endpoint endpoint;
-    std::string url() const { return fmt::format("http://127.0.0.1:{}/hello", endpoint.port()); }
-};
-
-tcp::endpoint local_port(unsigned short port) {
-    return {asio::ip::address_v4::loopback(), port};
+std::string url_of(const Server& server) {
+    return fmt::format("http://127.0.0.1:{}/hello", server.port);
 }
 
-Server start_mailroom(const fs::path& directory, const std::vector<std::string>& more = {}) {
-    const fs::path program = fs::read_symlink("/proc/self/exe").parent_path() / "mailroom";
-    Server server;
-    std::vector<std::string> arguments{
-        program, "--listen", "127.0.0.1:0", "--workers", "2", "--agent", directory / "agent.sock", "--quiet"};
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    server.process = std::make_unique<bench::Child>(arguments);
-    const std::string line = server.process->read_line();  // "listening on 127.0.0.1:4242"
-    server.endpoint = local_port(static_cast<unsigned short>(std::stoul(line.substr(line.rfind(':') + 1))));
-    return server;
-}
-
-unsigned short free_port() {
-    asio::io_context io;
-    return tcp::acceptor(io, local_port(0)).local_endpoint().port();
-}
-
-std::string nginx_configuration(unsigned short port, const std::string& tls) {
-    return fmt::format(
-        "daemon off;\n"
-        "worker_processes 2;\n"
-        "pid nginx.pid;\n"
-        "error_log stderr error;\n"
-        "events {{ worker_connections 1024; }}\n"
-        "http {{\n"
-        "    access_log off;\n"
-        "    keepalive_requests 1000000000;\n"
-        "    client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;\n"
-        "    uwsgi_temp_path uwsgi; scgi_temp_path scgi;\n"
-        "    server {{\n"
-        "        listen 127.0.0.1:{}{}\n"
-        "        location /hello {{ default_type text/plain; return 200 \"Hello!\\n\"; }}\n"
-        "    }}\n"
-        "}}\n",
-        port, tls.empty() ? ";" : " ssl;" + tls);
+Server start_mailroom(const fs::path& directory) {
+    return bench::start_mailroom(directory, kWorkers);
 }
 
 Server start_nginx(const fs::path& directory, const std::string& tls = {}) {
-    Server server;
-    server.endpoint = local_port(free_port());
-    std::ofstream(directory / "nginx.conf") << nginx_configuration(server.endpoint.port(), tls) << std::flush;
-    server.process = std::make_unique<bench::Child>(
-        std::vector<std::string>{"nginx", "-p", directory, "-c", "nginx.conf", "-e", "stderr"});
-    return server;
+    return bench::start_nginx(
+        directory, kWorkers,
+        fmt::format("    keepalive_requests 1000000000;\n"
+                    "    server {{\n"
+                    "        listen 127.0.0.1:{{port}}{}\n"
+                    "        location /hello {{ default_type text/plain; return 200 \"Hello!\\n\"; }}\n"
+                    "    }}\n",
+                    tls.empty() ? ";" : " ssl;" + tls));
 }
 
 void make_certificate(const fs::path& directory) {
@@ -100,8 +58,8 @@ void make_certificate(const fs::path& directory) {
 
 Server start_tls_mailroom(const fs::path& directory) {
     make_certificate(directory);
-    return start_mailroom(directory,
-                          {"--tls-cert", directory / "cert.pem", "--tls-key", directory / "key.pem"});
+    return bench::start_mailroom(directory, kWorkers,
+                                 {"--tls-cert", directory / "cert.pem", "--tls-key", directory / "key.pem"});
 }
 
 Server start_tls_nginx(const fs::path& directory) {
@@ -110,43 +68,13 @@ Server start_tls_nginx(const fs::path& directory) {
         directory, " ssl_certificate cert.pem; ssl_certificate_key key.pem; ssl_protocols TLSv1.2 TLSv1.3;");
 }
 
-/// The status and body of GET /hello.
-std::pair<unsigned, std::string> fetch(const tcp::endpoint& endpoint) {
-    asio::io_context io;
-    tcp::socket socket(io);
-    socket.connect(endpoint);
-    http::request<http::empty_body> request(http::verb::get, "/hello", 11);
-    request.set(http::field::host, "127.0.0.1");
-    http::write(socket, request);
-    boost::beast::flat_buffer buffer;
-    http::response<http::string_body> response;
-    http::read(socket, buffer, response);
-    return {response.result_int(), response.body()};
-}
-
-/// Until it answers as it has to; it may need a moment to start.
-void expect_hello(const Server& server) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-    for (;;) {
-        server.process->expect_running();
-        try {
-            const auto [status, body] = fetch(server.endpoint);
-            if (status == 200 && body == "Hello!\n") return;
-            throw std::runtime_error(fmt::format("{} answers {} '{}'", server.url(), status, body));
-        } catch (const boost::system::system_error&) {
-            if (std::chrono::steady_clock::now() > deadline) throw;
-        }
-        std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    }
-}
-
 void expect_port(const Server& server) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-    for (boost::system::error_code ec = boost::asio::error::not_connected; ec;) {
+    // Plain text is answered as well: with 400.
+    const auto deadline = bench::Clock::now() + std::chrono::seconds(10);
+    while (bench::attempt(server.port, "", std::chrono::milliseconds(20)).end ==
+           bench::Attempt::End::refused) {
         server.process->expect_running();
-        asio::io_context io;
-        tcp::socket(io).connect(server.endpoint, ec);
-        if (ec && std::chrono::steady_clock::now() > deadline) throw boost::system::system_error(ec);
+        if (bench::Clock::now() > deadline) throw std::runtime_error("a server does not listen");
     }
 }
 
@@ -155,47 +83,68 @@ double measure_handshakes(const std::function<Server(const fs::path&)>& start) {
     const bench::TemporaryDirectory directory;
     const Server server = start(directory.path());
     expect_port(server);
-    bench::run_s_time(server.endpoint.port(), kWarmUpSeconds);
+    bench::run_s_time(server.port, kWarmUpSeconds);
     const double cpu_before = server.process->cpu_seconds();
-    const std::uint64_t connections = bench::run_s_time(server.endpoint.port(), kSeconds);
+    const std::uint64_t connections = bench::run_s_time(server.port, kSeconds);
     return (server.process->cpu_seconds() - cpu_before) * 1e6 / static_cast<double>(connections);
 }
 
 /// Requests per second, p99 in ms, µs of CPU per request.
-std::vector<double> measure(const std::function<Server(const fs::path&)>& start) {
+std::vector<double> measure(const std::function<Server(const fs::path&)>& start,
+                            const std::string& header = {}) {
     const bench::TemporaryDirectory directory;
     const Server server = start(directory.path());
     expect_hello(server);
-    bench::run_wrk(server.url(), kWarmUpSeconds);
+    bench::run_wrk(url_of(server), kWarmUpSeconds, header);
     const double cpu_before = server.process->cpu_seconds();
-    const bench::WrkResult result = bench::run_wrk(server.url(), kSeconds);
+    const bench::WrkResult result = bench::run_wrk(url_of(server), kSeconds, header);
     const double cpu = server.process->cpu_seconds() - cpu_before;
     return {result.requests_per_second, result.p99_milliseconds,
             cpu * 1e6 / static_cast<double>(result.requests)};
 }
 
-/// Debian has nginx where users' PATH does not lead.
-void extend_path() {
-    const char* path = std::getenv("PATH");
-    setenv("PATH", (std::string(path ? path : "/usr/bin:/bin") + ":/usr/sbin:/usr/local/sbin").c_str(), 1);
+/// µs of CPU per connection with one request.
+double measure_connections(const std::function<Server(const fs::path&)>& start) {
+    return measure(start, "Connection: close").back();
+}
+
+/// MiB that all processes of a server have in memory, what they share counted once. It has answered one request.
+double measure_memory(const std::function<Server(const fs::path&)>& start) {
+    const bench::TemporaryDirectory directory;
+    const Server server = start(directory.path());
+    expect_hello(server);
+    double kibibytes = 0;
+    for (const pid_t pid : server.process->family()) {
+        std::ifstream rollup(fmt::format("/proc/{}/smaps_rollup", pid));
+        for (std::string line; std::getline(rollup, line);)
+            if (line.starts_with("Pss:")) kibibytes += std::stod(line.substr(4));
+    }
+    return kibibytes / 1024;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
     bench::Suite suite("serve", argc, argv, 5);
-    extend_path();
+    bench::extend_path();
+    const auto ours = [](const fs::path& directory) { return start_mailroom(directory); };
+    const auto nginx = [](const fs::path& directory) { return start_nginx(directory); };
     try {
         suite.compare(
             {{"serve_keepalive_rps", "req/s"},
              {"serve_keepalive_p99", "ms"},
              {"serve_keepalive_cpu", "µs/req"}},
-            "nginx",
-            [] { return measure([](const fs::path& directory) { return start_mailroom(directory); }); },
-            [] { return measure([](const fs::path& directory) { return start_nginx(directory); }); });
+            "nginx", [&] { return measure(ours); }, [&] { return measure(nginx); });
+        suite.compare(
+            {{"serve_close_cpu", "µs/connection", {}, {}, 0.9}}, "nginx",
+            [&] { return std::vector{measure_connections(ours)}; },
+            [&] { return std::vector{measure_connections(nginx)}; });
         suite.compare(
             "serve_tls_cpu", "µs/connection", "nginx", [] { return measure_handshakes(start_tls_mailroom); },
             [] { return measure_handshakes(start_tls_nginx); });
+        suite.compare(
+            {{"idle_memory", "MiB", 12.0}}, "nginx", [&] { return std::vector{measure_memory(ours)}; },
+            [&] { return std::vector{measure_memory(nginx)}; });
     } catch (const std::exception& error) {
         std::cerr << "\nbench_serve: " << error.what() << '\n';
         return 1;

@@ -109,7 +109,6 @@ double Child::cpu_seconds() const {
     return total;
 }
 
-/// The process and its descendants.
 std::vector<pid_t> Child::family() const {
     std::vector<std::pair<pid_t, pid_t>> parents;
     for (const auto& entry : std::filesystem::directory_iterator("/proc")) {

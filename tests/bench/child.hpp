@@ -25,9 +25,10 @@ public:
     /// User and system time of the process and all its descendants, also of those that are gone.
     double cpu_seconds() const;
 
-private:
+    /// The process and all its descendants.
     std::vector<pid_t> family() const;
 
+private:
     std::string name_;
     pid_t pid_ = -1;
     int output_ = -1;

@@ -43,8 +43,9 @@ WrkResult parse_wrk(const std::string& report) {
     return result;
 }
 
-WrkResult run_wrk(const std::string& url, unsigned seconds) {
-    const std::string command = fmt::format("wrk -t1 -c64 -d{}s --latency {} 2>&1", seconds, url);
+WrkResult run_wrk(const std::string& url, unsigned seconds, const std::string& header) {
+    const std::string headers = header.empty() ? "" : fmt::format("-H '{}' ", header);
+    const std::string command = fmt::format("wrk -t1 -c64 -d{}s --latency {}{} 2>&1", seconds, headers, url);
     return parse_wrk(output_of(command));
 }
 

@@ -12,9 +12,9 @@ struct WrkResult {
     std::uint64_t requests = 0;
 };
 
-/// 64 keep-alive connections from one thread. Throws std::runtime_error if wrk is missing or any request
+/// 64 connections from one thread, kept alive unless `header` is "Connection: close". Throws std::runtime_error if wrk is missing or any request
 /// failed.
-WrkResult run_wrk(const std::string& url, unsigned seconds);
+WrkResult run_wrk(const std::string& url, unsigned seconds, const std::string& header = {});
 /// wrk's report, read. Throws as above.
 WrkResult parse_wrk(const std::string& report);
 

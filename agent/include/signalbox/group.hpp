@@ -46,6 +46,7 @@
 #include "signalbox/compression.hpp"
 #include "signalbox/context.hpp"
 #include "signalbox/custom_server.hpp"
+#include "signalbox/datagram.hpp"
 #include "signalbox/http.hpp"
 #include "signalbox/log_sinks.hpp"
 #include "signalbox/stream.hpp"
@@ -70,9 +71,28 @@ struct HttpLimits {
     std::chrono::milliseconds keep_alive{75'000};      ///< idle between requests
 };
 
+/// How a listener's connections get to the workers. In each mode the same is shed, in the same way.
+enum class Accept {
+    /// A thread per worker empties the kernel's queue at once, also while the event loop is busy: whoever has to be refused
+    /// knows within a millisecond, and kept-open connections spread evenly over the workers.
+    queue,
+    /// The event loops accept from the shared socket (EPOLLEXCLUSIVE: one is woken for one connection). A thread less; while
+    /// a loop is busy the others accept, and while all are, connections wait in the kernel.
+    exclusive,
+    /// Each worker's event loop accepts from a socket of its own (SO_REUSEPORT; TCP only); the kernel chooses by the
+    /// connection's addresses, so that it does not matter how busy a worker is. The sockets are made before the workers, up
+    /// to max_workers, and stay when these are replaced. What waits at the socket of a slot that has no worker is served by
+    /// the others.
+    reuseport,
+};
+
 /// Of a custom server's socket only the backlog means anything.
 struct ListenerOptions {
-    int backlog = 1024;                               ///< of the kernel's queue
+    int backlog = 1024;  ///< of the kernel's queue
+    Accept accept = Accept::queue;
+    /// TCP_DEFER_ACCEPT: the kernel keeps a connection to itself until its client has sent something, at most this long;
+    /// whole seconds. For protocols in which the client speaks first. 0: not.
+    std::chrono::seconds defer_accept{0};
     unsigned queue_capacity = 512;                    ///< of each worker's accept queue
     std::chrono::milliseconds queue_deadline{5'000};  ///< a connection that waited longer is shed
     HttpLimits limits{};                              ///< of http()
@@ -179,7 +199,7 @@ public:
     Telemetry& telemetry();
 
     /// For facts, settings and tunables of your own, beside the group's: what the process is
-    /// (Context::describe_process), the options, and for listener n its listener_n_address, _backlog,
+    /// (Context::describe_process), the options, and for listener n its listener_n_address, _backlog, _accept,
     /// _queue_capacity and _queue_deadline. The last one and drain_deadline are tunables.
     Context context();
 
@@ -197,6 +217,10 @@ public:
     /// With a listening socket at `address`, which the server accepts from itself; returns the address as bound.
     std::string custom(std::string name, std::string_view address, MakeCustomServer make,
                        ListenerOptions options = {});
+
+    /// Serves datagrams at `address`: "127.0.0.1:5060", "[::1]:5060", "*:5060" or "unix:/run/hello.sock"; port 0 takes a
+    /// free one. Binds at once; returns the address as bound. Throws as http() does.
+    std::string datagram(std::string_view address, DatagramHandler handler, DatagramOptions options = {});
 
     /// Called in each worker after the fork, before it is ready, with its slot.
     void after_fork(std::function<void(unsigned slot)> function);

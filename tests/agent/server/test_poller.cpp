@@ -71,6 +71,7 @@ private slots:
     void a_descriptor_that_outlives_its_socket_tells_nobody();
     void a_released_descriptor_tells_nobody();
     void more_sockets_than_one_turn_takes();
+    void handlers_that_block_leave_a_turn_to_others();
     void a_handler_of_any_size_waits();
     void what_waits_at_the_end_is_destroyed();
 };
@@ -281,6 +282,25 @@ void TestPoller::more_sockets_than_one_turn_takes() {
         pair.say("x");
     loop.turn();
     QCOMPARE(told, std::vector<int>(pairs.size(), 1));
+}
+
+void TestPoller::handlers_that_block_leave_a_turn_to_others() {
+    Loop loop;
+    std::vector<Pair> pairs(8);
+    std::vector<std::unique_ptr<PolledSocket>> sockets;
+    int told = 0;
+    int told_before_another = 0;
+    for (const Pair& pair : pairs) {
+        sockets.push_back(std::make_unique<PolledSocket>(loop.poller, pair.own));
+        sockets.back()->async_wait(PolledSocket::wait_read, [&](error_code) {
+            if (++told == 1) boost::asio::post(loop.io, [&] { told_before_another = told; });
+            ::usleep(2'000);  // blocks for longer than a turn
+        });
+        pair.say("x");
+    }
+    loop.turn();
+    QCOMPARE(told, 8);
+    QCOMPARE(told_before_another, 1);
 }
 
 void TestPoller::a_handler_of_any_size_waits() {

@@ -81,7 +81,7 @@ private slots:
 };
 
 void SheddingTest::a_full_queue_sheds_and_answers_every_attempt() {
-    WorkerProcesses worker(test_router(), {.queue_capacity = 8});
+    WorkerProcesses worker(test_router(), {.queue_capacity = 8, .queue_deadline = 60s});
     worker.start();
     HttpClient spinning = occupy(worker, 1000);
     std::vector<HttpClient> clients;

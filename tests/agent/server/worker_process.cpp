@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "agent/server/http_service.hpp"
+#include "agent/server/reuseport.hpp"
 #include "agent/server/stream_service.hpp"
 #include "agent/server/transport/transport.hpp"
 #include "agent/telemetry/collector.hpp"
@@ -57,11 +58,19 @@ WorkerProcesses::WorkerProcesses(const ListenerOptions& options, const std::stri
                                  std::chrono::milliseconds drain_deadline)
     : telemetry_(TelemetryOptions{.group = "test", .max_workers = 2, .instruments = 64}),
       listener_(server::bind_listener(address, options, 0)) {
+    server::bind_slots(*listener_, 2);
     listener_->transport = server::make_transport(options, telemetry_);
     config_.listeners = {listener_};
     config_.metrics = server::make_server_metrics(telemetry_);
     config_.drain_deadline = drain_deadline;
     config_.refresh = [this] { telemetry_.refresh(); };
+}
+
+std::string WorkerProcesses::serve_datagrams(const std::string& address, DatagramHandler handler,
+                                             DatagramOptions options) {
+    config_.datagrams = {
+        server::bind_datagram(address, std::move(handler), std::move(options), 2, telemetry_)};
+    return datagrams().address;
 }
 
 WorkerProcesses::~WorkerProcesses() {

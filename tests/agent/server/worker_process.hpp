@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/server/datagram/datagram_listener.hpp"
 #include "agent/server/worker.hpp"
 #include "agent/telemetry/segment.hpp"
 #include "common/sketch/exponential_histogram.hpp"
@@ -35,6 +36,10 @@ public:
 
     /// Before a worker is started.
     void add(signalbox::server::CustomServerConfig custom) { config_.custom.push_back(std::move(custom)); }
+    /// To be called before start(); the address as bound.
+    std::string serve_datagrams(const std::string& address, signalbox::DatagramHandler handler,
+                                signalbox::DatagramOptions options);
+    const signalbox::server::DatagramListener& datagrams() const { return *config_.datagrams.front(); }
 
     /// Forks a worker into `seat` (0 … 3) and waits until it is ready.
     void start(unsigned seat = 0);

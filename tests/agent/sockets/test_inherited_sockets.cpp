@@ -10,6 +10,7 @@
 #include <functional>
 
 #include "agent/sockets/inherited_sockets.hpp"
+#include "tests/support/in_a_child.hpp"
 
 using namespace signalbox::sockets;
 
@@ -26,14 +27,6 @@ private slots:
 };
 
 namespace {
-
-/// Runs `body` in a child of its own; true if it returns true.
-bool in_a_child(const std::function<bool()>& body) {
-    const pid_t pid = fork();
-    if (pid == 0) _exit(body() ? 0 : 1);
-    int status = -1;
-    return waitpid(pid, &status, 0) == pid && status == 0;
-}
 
 /// Listening on a free port of loopback.
 int listening_socket(sockaddr_in& address) {

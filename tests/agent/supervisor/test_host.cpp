@@ -14,6 +14,7 @@
 #include "agent/supervisor/privileges.hpp"
 #include "agent/supervisor/process.hpp"
 #include "tests/agent/supervisor/running_arbiter.hpp"
+#include "tests/support/in_a_child.hpp"
 
 using namespace signalbox;
 using namespace signalbox::tests;
@@ -35,14 +36,6 @@ private slots:
 };
 
 namespace {
-
-/// Runs `body` in a child of its own; true if it returns true.
-bool in_a_child(const std::function<bool()>& body) {
-    const pid_t pid = fork();
-    if (pid == 0) _exit(body() ? 0 : 1);
-    int status = -1;
-    return waitpid(pid, &status, 0) == pid && status == 0;
-}
 
 std::string message_of(const std::function<void()>& body) {
     try {
