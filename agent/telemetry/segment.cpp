@@ -146,6 +146,7 @@ Segment::Segment(const TelemetryOptions& options) : creator_(::getpid()) {
     void* base = ::mmap(nullptr, geometry_.total_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
                         descriptor_, 0);
     if (base == MAP_FAILED) fail("mmap");
+    ::madvise(base, geometry_.total_bytes, MADV_RANDOM);  // as in Image::map
     base_ = static_cast<std::byte*>(base);
 
     Header& h = header();
