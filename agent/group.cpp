@@ -14,7 +14,7 @@
 #include "agent/configuration/checks.hpp"
 #include "agent/group_reload.hpp"
 #include "agent/group_settings.hpp"
-#include "agent/server/address.hpp"
+#include "agent/server/binding.hpp"
 #include "agent/server/datagram/datagram_listener.hpp"
 #include "agent/server/http_service.hpp"
 #include "agent/server/listener.hpp"
@@ -47,14 +47,6 @@ std::uint32_t port_of(std::string_view address) {
     std::uint32_t port = 0;
     std::from_chars(address.data(), address.data() + address.size(), port);
     return port;
-}
-
-/// As bound: with the port that was free.
-std::string address_of(int listener) {
-    sockaddr_storage address{};
-    socklen_t size = sizeof address;
-    ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
-    return server::format_address(address);
 }
 
 /// Room for every setting of every listener, beside the environment and those of the server.
@@ -302,7 +294,7 @@ supervisor::ArbiterConfig Group::Impl::arbiter_config() {
         service.tls = options.agent_tls;
         service.tls_listener = bind(service::bind_agent_port(options.agent_tls.address));
         config.close_in_workers.push_back(service.tls_listener);
-        settings.context.setting("agent_tls_address", address_of(service.tls_listener),
+        settings.context.setting("agent_tls_address", server::bound_address(service.tls_listener),
                                  origin_of("agent_tls.address"));
     }
     config.agent = [this](int command_socket) {

@@ -66,7 +66,7 @@ void AcceptThread::run() {
     while (!stopping_) {
         door_.sweep(telemetry::monotonic_ns());
         if (why_others_go_first() != LoadView::Reason::none) wait_for_the_others();
-        // Returns at least every 100 ms (bind_http sets SO_RCVTIMEO), so that a worker whose loop gets stuck
+        // Returns at least every 100 ms (bind_listener sets SO_RCVTIMEO), so that a worker whose loop gets stuck
         // while nothing comes in notices before it takes a connection, and lingering sockets are looked after.
         if (!stopping_ && door_.accept_one(socket_) == Doorkeeper::Result::retry_later)
             std::this_thread::sleep_for(10ms);

@@ -97,4 +97,9 @@ ReceivedRecord receive_record(int socket) {
     return received;
 }
 
+void close_if_open(int& descriptor) {
+    if (descriptor >= 0) ::close(descriptor);
+    descriptor = -1;
+}
+
 }  // namespace signalbox::supervisor

@@ -62,4 +62,7 @@ struct ReceivedRecord {
 /// Never waits. Of garbage no descriptor is left open.
 ReceivedRecord receive_record(int socket);
 
+/// And makes it -1.
+void close_if_open(int& descriptor);
+
 }  // namespace signalbox::supervisor

@@ -33,11 +33,6 @@ int take_variable() {
     return descriptor;
 }
 
-void close_if_open(int& descriptor) {
-    if (descriptor >= 0) ::close(descriptor);
-    descriptor = -1;
-}
-
 }  // namespace
 
 Predecessor::Predecessor() : socket_(take_variable()) {

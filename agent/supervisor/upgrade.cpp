@@ -23,11 +23,6 @@ constexpr std::uint64_t kMillisecond = 1'000'000;
 /// What a process that has failed gets to end its workers.
 constexpr std::uint64_t kKillGrace = 3'000 * kMillisecond;
 
-void close_if_open(int& descriptor) {
-    if (descriptor >= 0) ::close(descriptor);
-    descriptor = -1;
-}
-
 }  // namespace
 
 Upgrade::Upgrade(const Journal& journal, UpgradeConfig config)

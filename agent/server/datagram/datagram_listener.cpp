@@ -8,7 +8,7 @@
 #include <stdexcept>
 #include <system_error>
 
-#include "agent/server/address.hpp"
+#include "agent/server/binding.hpp"
 #include "agent/sockets/inherited_sockets.hpp"
 
 namespace signalbox::server {
@@ -17,19 +17,6 @@ namespace {
 
 Counter shed(Telemetry& telemetry, const char* reason) {
     return {telemetry, "datagrams_shed_total", "Datagrams that were not handled", {{"reason", reason}}};
-}
-
-void set(int socket, int level, int option, int value) {
-    ::setsockopt(socket, level, option, &value, sizeof value);
-}
-
-/// A file that nobody is bound to any more. Connecting a datagram socket tells.
-void remove_abandoned(const SocketAddress& address) {
-    const int probe = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    const int connected = ::connect(probe, reinterpret_cast<const sockaddr*>(&address.storage), address.size);
-    const bool abandoned = connected != 0 && errno == ECONNREFUSED;
-    ::close(probe);
-    if (abandoned) ::unlink(address.unix_path.c_str());
 }
 
 }  // namespace
@@ -71,25 +58,25 @@ std::shared_ptr<DatagramListener> bind_datagram(std::string_view text, DatagramH
                                                 DatagramOptions options, unsigned slots,
                                                 Telemetry& telemetry) {
     const auto fail = [&] { throw std::system_error(errno, std::generic_category(), std::string(text)); };
-    const SocketAddress address = parse_address(text);
+    SocketAddress address = parse_address(text);
     const int inherited = sockets::take_inherited_socket(reinterpret_cast<const sockaddr*>(&address.storage),
                                                          address.size, SOCK_DGRAM);
-    if (!address.unix_path.empty() && inherited < 0) remove_abandoned(address);
+    if (!address.unix_path.empty() && inherited < 0) remove_abandoned(address, SOCK_DGRAM);
     auto listener = std::make_shared<DatagramListener>(std::move(handler), std::move(options), telemetry);
     void* shared = ::mmap(nullptr, sizeof *listener->dropped_, PROT_READ | PROT_WRITE,
                           MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED) fail();
     listener->dropped_ = new (shared) std::atomic<std::uint32_t>(0);
-    listener->family = address.storage.ss_family;
-    listener->socket =
-        inherited >= 0 ? inherited : ::socket(listener->family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    listener->socket = inherited >= 0 ? inherited
+                                      : open_socket(address, text.starts_with('*'),
+                                                    SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (listener->socket < 0) fail();
-    if (text.starts_with('*') && inherited < 0) set(listener->socket, IPPROTO_IPV6, IPV6_V6ONLY, 0);
-    if (listener->family == AF_INET) set(listener->socket, IPPROTO_IP, IP_PKTINFO, 1);
-    if (listener->family == AF_INET6) set(listener->socket, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
-    set(listener->socket, SOL_SOCKET, SO_RXQ_OVFL, 1);
+    listener->family = address.storage.ss_family;
+    if (listener->family == AF_INET) set_option(listener->socket, IPPROTO_IP, IP_PKTINFO, 1);
+    if (listener->family == AF_INET6) set_option(listener->socket, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+    set_option(listener->socket, SOL_SOCKET, SO_RXQ_OVFL, 1);
     const auto buffer = static_cast<std::uint64_t>(listener->options.receive_buffer);
-    if (buffer > 0) set(listener->socket, SOL_SOCKET, SO_RCVBUF, static_cast<int>(buffer));
+    if (buffer > 0) set_option(listener->socket, SOL_SOCKET, SO_RCVBUF, static_cast<int>(buffer));
     if (inherited >= 0)
         ::fcntl(inherited, F_SETFL, ::fcntl(inherited, F_GETFL) | O_NONBLOCK);
     else if (::bind(listener->socket, reinterpret_cast<const sockaddr*>(&address.storage), address.size) != 0)
@@ -100,14 +87,7 @@ std::shared_ptr<DatagramListener> bind_datagram(std::string_view text, DatagramH
         if (::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) fail();
         listener->inboxes.push_back({.reader = ends[0], .writer = ends[1]});
     }
-    listener->address = std::string(text);
-    if (address.unix_path.empty()) {
-        sockaddr_storage bound{};
-        socklen_t size = sizeof bound;
-        ::getsockname(listener->socket, reinterpret_cast<sockaddr*>(&bound), &size);
-        listener->address = format_address(bound);
-        if (text.starts_with('*')) listener->address.replace(0, listener->address.rfind(':'), "*");
-    }
+    listener->address = address.unix_path.empty() ? bound_address(listener->socket, text) : std::string(text);
     return listener;
 }
 

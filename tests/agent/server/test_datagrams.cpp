@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <QFile>
 #include <QTemporaryDir>
 #include <QTest>
 #include <boost/asio/steady_timer.hpp>
@@ -79,6 +80,7 @@ private slots:
     void answers_from_the_address_it_was_sent_to_data();
     void answers_from_the_address_it_was_sent_to();
     void unix_clients_with_a_name_are_answered();
+    void a_file_that_is_no_socket_stays_where_it_is();
     void coroutines_are_bounded();
     void a_dialogue_stays_with_its_worker();
     void replacing_a_worker_loses_nothing_data();
@@ -117,6 +119,17 @@ void DatagramsTest::answers_from_the_address_it_was_sent_to() {
             QVERIFY(
                 client.ask(sip(i)).starts_with("for " + (host == "[::1]" ? "[::1]:" : std::string("127."))));
     }
+}
+
+void DatagramsTest::a_file_that_is_no_socket_stays_where_it_is() {
+    QTemporaryDir directory;
+    QFile file(directory.filePath("letters"));
+    QVERIFY(file.open(QFile::WriteOnly));
+    Telemetry telemetry({.group = "test", .max_workers = 1});
+    QVERIFY_EXCEPTION_THROWN(server::bind_datagram("unix:" + file.fileName().toStdString(),
+                                                   DatagramHandler([](const Datagram&) {}), {}, 1, telemetry),
+                             std::system_error);
+    QVERIFY(file.exists());
 }
 
 void DatagramsTest::unix_clients_with_a_name_are_answered() {
