@@ -397,7 +397,7 @@ void TestUpgrade::a_service_manager_is_told_who_is_in_charge() {
     QCOMPARE(ctl(group, {"upgrade"}).status, 0);
     QVERIFY(group.follow_upgrade());
     const QByteArray main = "MAINPID=" + QByteArray::number(group.arbiter());
-    QTRY_COMPARE(hear().last(), QByteArray("READY=1"));
+    QTRY_COMPARE(hear().size(), 7);
     QCOMPARE(heard.mid(4), (QByteArrayList{main, main, "READY=1"}));
     QCOMPARE(group.stop(), 0);
     QVERIFY2(hear().last().startsWith("STOPPING=1"), heard.last());
