@@ -21,6 +21,7 @@
 #include "agent/server/reuseport.hpp"
 #include "agent/server/stream_service.hpp"
 #include "agent/server/transport/transport.hpp"
+#include "agent/server/wakeups.hpp"
 #include "agent/server/worker.hpp"
 #include "agent/service/service.hpp"
 #include "agent/sockets/inherited_sockets.hpp"
@@ -67,7 +68,8 @@ struct Group::Impl {
                      .settings = kSettings,
                      .path = box.path()}),
           settings(telemetry, options),
-          metrics(server::make_server_metrics(telemetry)) {
+          metrics(server::make_server_metrics(telemetry)),
+          wakeups(std::make_shared<const server::Wakeups>(options.max_workers)) {
         box.hold(telemetry.segment().descriptor());
         tell_where_the_segment_is();
         settings.context.setting("segment_path", box.path(),
@@ -98,6 +100,7 @@ struct Group::Impl {
     Telemetry telemetry;
     GroupSettings settings;
     std::shared_ptr<server::ServerMetrics> metrics;
+    std::shared_ptr<const server::Wakeups> wakeups;
     std::vector<std::shared_ptr<server::Listener>> listeners;
     std::vector<std::shared_ptr<server::DatagramListener>> datagrams;
     struct Custom {
@@ -238,6 +241,7 @@ int Group::Impl::serve(telemetry::SeatWriter& seat, std::function<void()> notify
                                  }});
     config.datagrams = datagrams;
     config.metrics = metrics;
+    config.wakeups = wakeups;
     config.drain_deadline = settings.drain_deadline;
     config.refresh = [this] {
         telemetry.refresh();
@@ -280,6 +284,8 @@ supervisor::ArbiterConfig Group::Impl::arbiter_config() {
         const std::vector<int> sockets = listener->sockets();
         config.close_in_agent.insert(config.close_in_agent.end(), sockets.begin(), sockets.end());
     }
+    config.close_in_agent.insert(config.close_in_agent.end(), wakeups->descriptors().begin(),
+                                 wakeups->descriptors().end());
     if (options.agent_socket.empty()) return config;
 
     service.segment = telemetry.segment().descriptor();

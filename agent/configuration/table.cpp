@@ -196,11 +196,12 @@ std::vector<Setting<ConfiguredListener>> queues_and_limits() {
         listener("backlog",
                  {.help = "Connections that the kernel queues", .min = "1", .max = "65535", .takes = later},
                  &L::backlog),
-        listener("accept",
-                 {.help = "Who accepts: a thread of each worker, the event loops from one socket, or each "
-                          "from its own",
-                  .choices = {"queue", "exclusive", "reuseport"}},
-                 &L::accept),
+        listener(
+            "accept",
+            {.help = "Who accepts: the event loops with a thread that stands in, the event loops alone, or "
+                     "each from a socket of its own",
+             .choices = {"queue", "exclusive", "reuseport"}},
+            &L::accept),
         listener("defer_accept",
                  {.help = "The kernel keeps a connection until its client has said something, at most this "
                           "long; 0: not",

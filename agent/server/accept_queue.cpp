@@ -1,31 +1,18 @@
 #include "agent/server/accept_queue.hpp"
 
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <bit>
-#include <cerrno>
-#include <system_error>
 
 namespace signalbox::server {
 
-namespace {
-
-int make_eventfd() {
-    const int descriptor = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (descriptor < 0) throw std::system_error(errno, std::generic_category(), "eventfd of an accept queue");
-    return descriptor;
-}
-
-}  // namespace
-
-AcceptQueue::AcceptQueue(unsigned capacity, telemetry::QueueRecord& record)
+AcceptQueue::AcceptQueue(unsigned capacity, telemetry::QueueRecord& record, int wakeup)
     : capacity_(std::max(capacity, 1u)),
       mask_(std::bit_ceil(capacity_) - 1),
       ring_(std::make_unique<AcceptedSocket[]>(mask_ + 1)),
       record_(record),
-      wakeup_(make_eventfd()) {
+      wakeup_(wakeup) {
     record_.oldest_monotonic_ns.store(0);
     record_.popped.store(0);
     record_.pushed.store(0);
@@ -35,7 +22,6 @@ AcceptQueue::AcceptQueue(unsigned capacity, telemetry::QueueRecord& record)
 AcceptQueue::~AcceptQueue() {
     while (const auto socket = pop())
         ::close(socket->descriptor);
-    ::close(wakeup_);
 }
 
 bool AcceptQueue::admits(std::chrono::nanoseconds deadline, std::uint64_t now) {
@@ -49,7 +35,7 @@ bool AcceptQueue::push(const AcceptedSocket& socket) {
     const std::uint64_t index = pushed_.load(std::memory_order_relaxed);
     if (index - popped_.load() >= capacity_) return false;
     at(index) = socket;
-    record_.pushed.store(index + 1);
+    record_.pushed.fetch_add(1);
     pushed_.store(index + 1);
 
     // Sequentially consistent, as pop()'s counterpart: whichever comes second sees the other's store and sets
@@ -71,7 +57,7 @@ std::optional<AcceptedSocket> AcceptQueue::pop() {
     if (pushed_.load() == index) return std::nullopt;
     const AcceptedSocket socket = at(index);
     popped_.store(index + 1);
-    record_.popped.store(index + 1);
+    record_.popped.store(record_.popped.load(std::memory_order_relaxed) + 1);
 
     const bool more = pushed_.load() != index + 1;
     record_.oldest_monotonic_ns.store(more ? at(index + 1).accepted_ns : 0);

@@ -1,5 +1,4 @@
-// The bounded queue between an accept thread and its worker's event loop: single producer, single consumer,
-// lock-free.
+// The bounded queue between whoever accepts and the worker's event loop: single producer, single consumer, lock-free.
 //
 // What the queue holds is shown in the seat's QueueRecord, which is written so that a reader that loads
 // `popped` before `pushed` never sees more popped than pushed, and so that `oldest` says 0 only when nothing
@@ -27,29 +26,30 @@ struct AcceptedSocket {
 
 class AcceptQueue {
 public:
-    /// `capacity` connections may wait.
-    AcceptQueue(unsigned capacity, telemetry::QueueRecord& record);
+    /// `capacity` connections may wait. `wakeup` is an eventfd.
+    AcceptQueue(unsigned capacity, telemetry::QueueRecord& record, int wakeup);
     ~AcceptQueue();
     AcceptQueue(const AcceptQueue&) = delete;
     AcceptQueue& operator=(const AcceptQueue&) = delete;
 
-    /// The accept thread's, once for each connection: whether it would be served in time; see Admission.
+    /// The producer's, once for each connection: whether it would be served in time; see Admission.
     bool admits(std::chrono::nanoseconds deadline, std::uint64_t now);
-    /// The accept thread's. False, and the socket stays the caller's, when the queue is full. Wakes the
-    /// consumer if it sleeps.
+    /// The producer's. False, and the socket stays the caller's, when the queue is full. Wakes the consumer if it sleeps.
     bool push(const AcceptedSocket& socket);
 
     /// The event loop's.
     std::optional<AcceptedSocket> pop();
-    /// From now on a push makes wakeup() readable, once. False, and nothing is armed, if something waits
-    /// already.
+    /// From now on a push writes to the eventfd, once. False, and nothing is armed, if something waits already.
     bool arm();
+    /// What did not have to wait here counts like what did.
+    void count_served_at_once() {
+        record_.pushed.fetch_add(1);
+        record_.popped.store(record_.popped.load(std::memory_order_relaxed) + 1);
+    }
 
     /// The event loop's: how fast it serves.
     Admission& admission() { return admission_; }
 
-    /// An eventfd, readable when an armed queue has got something.
-    int wakeup() const { return wakeup_; }
     /// Any thread.
     std::size_t depth() const;
     /// When the first one that waits was accepted; 0: none waits.

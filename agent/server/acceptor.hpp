@@ -1,4 +1,4 @@
-// What brings a listener's connections into a worker's accept queue: a thread, or the event loop itself.
+// What takes a listener's connections for a worker: its event loop alone, or with a thread that stands in for it.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +17,8 @@ public:
     virtual void stop() = 0;
     /// To be called at every heartbeat, also after stop().
     virtual void look_after(std::uint64_t) {}
+    /// Somebody has woken the event loop: another worker leaves something to this one, perhaps.
+    virtual void woken() {}
     /// After stop(): what it has shed has been read as well, and the destructor does not wait.
     virtual bool finished() const = 0;
 };

@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cstddef>
 #include <cstring>
+#include <iterator>
 #include <stdexcept>
 
 namespace signalbox::server {
@@ -43,23 +44,32 @@ SocketAddress copy_of(const Address& address) {
     return result;
 }
 
+/// By hand, since it is done for every connection.
+std::string format_v4(const unsigned char* bytes, unsigned port) {
+    char text[sizeof "255.255.255.255:65535"];
+    char* end = text;
+    for (int i = 0; i < 4; ++i) {
+        end = std::to_chars(end, std::end(text), bytes[i]).ptr;
+        *end++ = i < 3 ? '.' : ':';
+    }
+    return {text, std::to_chars(end, std::end(text), port).ptr};
+}
+
 }  // namespace
 
 std::string format_address(const sockaddr_storage& address) {
-    char text[INET6_ADDRSTRLEN] = "";
     if (address.ss_family == AF_INET) {
         sockaddr_in v4;
         std::memcpy(&v4, &address, sizeof v4);
-        ::inet_ntop(AF_INET, &v4.sin_addr, text, sizeof text);
-        return fmt::format("{}:{}", text, ntohs(v4.sin_port));
+        return format_v4(reinterpret_cast<const unsigned char*>(&v4.sin_addr), ntohs(v4.sin_port));
     }
     if (address.ss_family == AF_INET6) {
         sockaddr_in6 v6;
         std::memcpy(&v6, &address, sizeof v6);
         if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
-            ::inet_ntop(AF_INET, v6.sin6_addr.s6_addr + 12, text, sizeof text);
-            return fmt::format("{}:{}", text, ntohs(v6.sin6_port));
+            return format_v4(v6.sin6_addr.s6_addr + 12, ntohs(v6.sin6_port));
         }
+        char text[INET6_ADDRSTRLEN] = "";
         ::inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
         return fmt::format("[{}]:{}", text, ntohs(v6.sin6_port));
     }

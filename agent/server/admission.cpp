@@ -27,7 +27,6 @@ constexpr std::uint64_t kAtOnce = kMillisecond;
 constexpr std::uint64_t kBrief = 20 * kMillisecond;
 /// What those of one turn may take.
 constexpr std::uint64_t kTurn = 2 * kMillisecond;
-constexpr std::uint64_t kMostPerTurn = 16;
 
 std::uint64_t since(std::uint64_t then, std::uint64_t now) {
     return now > then ? now - then : 0;

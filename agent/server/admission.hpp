@@ -34,6 +34,8 @@ namespace signalbox::server {
 
 class Admission {
 public:
+    static constexpr unsigned kMostPerTurn = 16;
+
     /// What the accept queue looks like to its producer.
     struct Queue {
         std::uint64_t pushed;     ///< so far

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <string_view>
+#include <utility>
 
 #include "agent/server/transport/sniff.hpp"
 #include "agent/telemetry/seat.hpp"
@@ -50,7 +51,7 @@ bool send_unavailable(const Listener& listener, int descriptor) {
         ::send(descriptor, kAlert.data(), kAlert.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
         return true;
     }
-    ::send(descriptor, answer.data(), answer.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    ::send(descriptor, answer.data(), answer.size(), MSG_MORE | MSG_DONTWAIT | MSG_NOSIGNAL);
     return true;
 }
 
@@ -69,12 +70,34 @@ Doorkeeper::~Doorkeeper() {
 }
 
 Doorkeeper::Result Doorkeeper::accept_one(int socket, std::uint64_t away_ns) {
-    sockaddr_storage peer{};
-    socklen_t size = sizeof peer;
-    const int descriptor =
-        ::accept4(socket, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (descriptor >= 0) {
-        take(descriptor, peer, away_ns);
+    AcceptedSocket taken;
+    const Result result = accept(socket, taken);
+    if (taken.descriptor < 0) return result;
+    const std::uint64_t now = telemetry::monotonic_ns();
+    taken.accepted_ns = now - (away_ns == 0 ? 0 : std::min(away_ns, waited_in_kernel(taken.descriptor)));
+    const bool in_time = queue_.admits(listener_.queue_deadline.get(), now);
+    if (in_time && queue_.push(taken)) return result;
+    (in_time ? metrics_.shed_queue_full : metrics_.shed_expected_wait).add();
+    queue_.count_shed();
+    turn_away(listener_, taken.descriptor, lingering_, now);
+    return result;
+}
+
+Doorkeeper::Result Doorkeeper::accept_now(int socket, std::uint64_t now, AcceptedSocket& taken) {
+    const Result result = accept(socket, taken);
+    if (taken.descriptor < 0) return result;
+    taken.accepted_ns = now;
+    queue_.count_served_at_once();
+    return result;
+}
+
+Doorkeeper::Result Doorkeeper::accept(int socket, AcceptedSocket& taken) {
+    socklen_t size = sizeof taken.peer;
+    taken.descriptor =
+        ::accept4(socket, reinterpret_cast<sockaddr*>(&taken.peer), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (taken.descriptor >= 0) {
+        metrics_.accepted.add();
+        if (!restore_reserve()) turn_away_and_keep_the_place(std::exchange(taken.descriptor, -1));
         return Result::taken;
     }
     switch (errno) {
@@ -92,18 +115,6 @@ Doorkeeper::Result Doorkeeper::accept_one(int socket, std::uint64_t away_ns) {
             metrics_.accept_failures.add();
             return Result::retry_later;  // the network's errors pass; memory may come back
     }
-}
-
-void Doorkeeper::take(int descriptor, const sockaddr_storage& peer, std::uint64_t away_ns) {
-    const std::uint64_t now = telemetry::monotonic_ns();
-    metrics_.accepted.add();
-    if (!restore_reserve()) return turn_away_and_keep_the_place(descriptor);
-    const bool in_time = queue_.admits(listener_.queue_deadline.get(), now);
-    const std::uint64_t waited = away_ns == 0 ? 0 : std::min(away_ns, waited_in_kernel(descriptor));
-    if (in_time && queue_.push({descriptor, now - waited, peer})) return;
-    (in_time ? metrics_.shed_queue_full : metrics_.shed_expected_wait).add();
-    queue_.count_shed();
-    turn_away(listener_, descriptor, lingering_, now);
 }
 
 /// Without a free descriptor accept4 fails at once, even while nobody waits. The reserve makes room for one.

@@ -21,13 +21,13 @@
 namespace signalbox::server {
 
 /// Says on a fresh connection what its protocol says to those who are turned away, as far as it fits, without
-/// waiting. A client that speaks TLS gets the alert internal_error: text would look like a broken record. False:
+/// waiting; the caller shuts down or closes what is written to then. A client that speaks TLS gets the alert internal_error: text would look like a broken record. False:
 /// the protocol says nothing, and closing resets the connection.
 bool send_unavailable(const Listener& listener, int descriptor);
 /// Does that and takes the descriptor.
 void turn_away(const Listener& listener, int descriptor, LingeringSockets& lingering, std::uint64_t now);
 
-/// One thread uses it: the accept thread or the event loop, whoever is the queue's producer.
+/// One thread uses it: the event loop, or the stand-in.
 class Doorkeeper {
 public:
     enum class Result {
@@ -41,15 +41,18 @@ public:
     Doorkeeper(const Doorkeeper&) = delete;
     Doorkeeper& operator=(const Doorkeeper&) = delete;
 
-    /// One connection from `socket`. `away_ns`: nobody has looked for so long, so it may have waited in the kernel.
+    /// One connection from `socket`, into the queue. `away_ns`: nobody has looked for so long, so it may have waited in the
+    /// kernel.
     Result accept_one(int socket, std::uint64_t away_ns = 0);
+    /// One connection that is served now: the queue is empty. Result::taken without a descriptor: it came to nothing.
+    Result accept_now(int socket, std::uint64_t now, AcceptedSocket& taken);
     /// Looks after those that were turned away; every 100 ms or so.
     void sweep(std::uint64_t now) { lingering_.sweep(now); }
     /// Whether all of them have read their answer, or have had their time.
     bool idle() const { return lingering_.empty(); }
 
 private:
-    void take(int descriptor, const sockaddr_storage& peer, std::uint64_t away_ns);
+    Result accept(int socket, AcceptedSocket& taken);
     Result give_up_reserve();
     bool restore_reserve();
     void turn_away_and_keep_the_place(int descriptor);

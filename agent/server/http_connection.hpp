@@ -19,7 +19,6 @@
 #include "agent/server/incoming_body.hpp"
 #include "agent/server/outgoing_stream.hpp"
 #include "agent/server/plain_stream.hpp"
-#include "agent/server/read_buffer.hpp"
 #include "agent/server/response_source.hpp"
 #include "agent/server/transport/tls_stream.hpp"
 #include "agent/server/worker_context.hpp"
@@ -33,7 +32,7 @@ class HttpConnection final : public OpenConnection,
                              public std::enable_shared_from_this<HttpConnection<Stream>> {
 public:
     HttpConnection(WorkerContext& context, std::shared_ptr<const HttpSite> site, Stream stream,
-                   std::string peer);
+                   std::string peer, std::uint64_t now);
     ~HttpConnection() override;
 
     void start(std::uint64_t now);
@@ -73,6 +72,7 @@ private:
     Next advance(std::uint64_t& now);
     void follow(std::uint64_t now);
 
+    std::size_t write_now(error_code& ec);
     bool write_out(std::uint64_t now);
     void write_rest();
     void written(error_code ec, std::size_t bytes);
@@ -117,10 +117,11 @@ private:
     const std::shared_ptr<const TlsFacts> tls_;
     telemetry::ConnectionSlot shown_;
     Stream stream_;
-    ReadBuffer input_;
-    Request request_;
+    std::unique_ptr<HttpBuffers> buffers_;
+    ReadBuffer& input_;
+    Request& request_;
     RequestParser parser_;
-    std::string head_;      ///< output: responses that are whole, or the header of the last one …
+    std::string& head_;     ///< output: responses that are whole, or the header of the last one …
     std::string body_;      ///< … whose body is long enough not to be copied
     std::size_t sent_ = 0;  ///< of head_ and body_ together
     const Router::Endpoint* endpoint_ = nullptr;  ///< the coroutine handler, or the WebSocket
@@ -135,7 +136,7 @@ private:
     std::uint64_t file_sent_ = 0;       ///< of source_
     Next after_ = Next::advance;        ///< the body that is produced
     Coding coding_ = Coding::identity;  ///< what the client likes best, where compression is chosen
-    std::string what_;                  ///< the request that is being handled, for the activity and the log
+    std::string& what_;                 ///< the request that is being handled, for the activity and the log
     Framing framing_;                   ///< of the request that is being handled
     std::uint64_t request_began_ = 0;
     std::uint64_t phase_began_ = 0;

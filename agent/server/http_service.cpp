@@ -30,7 +30,7 @@ public:
 private:
     template <class Stream>
     void start(Stream stream, std::string peer, std::uint64_t now) {
-        std::make_shared<HttpConnection<Stream>>(context_, site_, std::move(stream), std::move(peer))
+        std::make_shared<HttpConnection<Stream>>(context_, site_, std::move(stream), std::move(peer), now)
             ->start(now);
     }
 

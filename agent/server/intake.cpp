@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <climits>
+#include <span>
 
 #include <boost/asio/post.hpp>
 
@@ -27,14 +29,12 @@ int first_of_the_last() {
 }  // namespace
 
 Intake::Intake(WorkerContext& context, std::shared_ptr<const Listener> listener, AcceptQueue& queue,
-               LastTurn& last_turn, HandshakeThread& handshakes)
+               HandshakeThread& handshakes)
     : context_(context),
       listener_(std::move(listener)),
       queue_(queue),
-      last_turn_(last_turn),
       service_(listener_->protocol->make_service(context, *listener_)),
-      few_left_(first_of_the_last()),
-      wakeup_(context.io, ::dup(queue.wakeup())) {
+      few_left_(first_of_the_last()) {
     if (listener_->transport) transport_.emplace(*listener_->transport, *service_, handshakes);
 }
 
@@ -54,36 +54,38 @@ void Intake::look_after(std::uint64_t now) {
 
 void Intake::take_some() {
     const std::uint64_t now = telemetry::monotonic_ns();
-    last_turn_.store(now, std::memory_order_relaxed);
     Admission& admission = queue_.admission();
     if (const std::uint64_t oldest = queue_.oldest_ns(); oldest != 0) {
         const std::uint64_t waited = now > oldest ? now - oldest : 0;
         admission.begin_turn(waited, context_.idle_ns, now);
         context_.lateness.noticed(waited);
     }
+    std::array<AcceptedSocket, Admission::kMostPerTurn> sockets;
     unsigned taken = 0;
     for (const unsigned most = admission.batch(); taken < most; ++taken) {
         const auto socket = queue_.pop();
         if (!socket) break;
-        open(*socket, now);
-        if (socket->descriptor >= few_left_) queue_.note_shortage();
+        sockets[taken] = *socket;
     }
     if (taken > 0) admission.took(taken);
+    for (const AcceptedSocket& socket : std::span(sockets).first(taken))
+        open(socket, now);
     if (queue_.take_shortage()) context_.make_room(now);
-    if (queue_.arm())
-        sleep();
-    else
-        boost::asio::post(context_.io, [this] { take_some(); });
+    if (comes_again_ || queue_.arm()) return;
+    comes_again_ = true;
+    boost::asio::post(context_.io, [this] {
+        comes_again_ = false;
+        take_some();
+    });
 }
 
-void Intake::sleep() {
-    wakeup_.async_read_some(boost::asio::buffer(&wakeups_, sizeof wakeups_),
-                            [this](const boost::system::error_code& ec, std::size_t) {
-                                if (!ec) take_some();
-                            });
+void Intake::serve(const AcceptedSocket& socket, std::uint64_t now) {
+    open(socket, now);
+    if (queue_.take_shortage()) context_.make_room(now);
 }
 
 void Intake::open(const AcceptedSocket& socket, std::uint64_t now) {
+    if (socket.descriptor >= few_left_) queue_.note_shortage();
     const std::chrono::nanoseconds waited(now > socket.accepted_ns ? now - socket.accepted_ns : 0);
     context_.metrics.queue_wait.record(waited);
     const std::chrono::nanoseconds deadline = listener_->queue_deadline.get();

@@ -3,8 +3,6 @@
 // waited for their clients make way for new ones, so that many slow clients cannot shut out the others.
 #pragma once
 
-#include <boost/asio/posix/stream_descriptor.hpp>
-
 #include "agent/server/accept_queue.hpp"
 #include "agent/server/listener.hpp"
 #include "agent/server/load.hpp"
@@ -16,27 +14,27 @@ namespace signalbox::server {
 class Intake {
 public:
     Intake(WorkerContext& context, std::shared_ptr<const Listener> listener, AcceptQueue& queue,
-           LastTurn& last_turn, HandshakeThread& handshakes);
+           HandshakeThread& handshakes);
 
-    void start() { take_some(); }
+    /// Somebody has woken the event loop: the queue has got something, perhaps.
+    void woken() { take_some(); }
+    /// One that did not have to wait in the queue.
+    void serve(const AcceptedSocket& socket, std::uint64_t now);
     /// To be called once a second.
     void look_after(std::uint64_t now);
 
 private:
     void take_some();
-    void sleep();
     void open(const AcceptedSocket& socket, std::uint64_t now);
     void shed(const AcceptedSocket& socket, Counter& reason, std::uint64_t now);
 
     WorkerContext& context_;
     std::shared_ptr<const Listener> listener_;
     AcceptQueue& queue_;
-    LastTurn& last_turn_;
     const std::unique_ptr<StreamService> service_;
     const int few_left_;                        ///< from this descriptor on
     std::optional<WorkerTransport> transport_;  ///< none: plain text
-    boost::asio::posix::stream_descriptor wakeup_;
-    std::uint64_t wakeups_ = 0;
+    bool comes_again_ = false;                  ///< take_some() does, in the next turn
 };
 
 }  // namespace signalbox::server

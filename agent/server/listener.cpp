@@ -58,12 +58,7 @@ std::shared_ptr<Listener> bind_listener(std::string_view text, ListenerOptions o
             set_option(socket, IPPROTO_TCP, TCP_DEFER_ACCEPT, static_cast<int>(options.defer_accept.count()));
         set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1);  // Linux: accepted sockets inherit it
     }
-    // accept4 returns with EAGAIN after this long; see AcceptThread.
-    const timeval patience{.tv_sec = 0, .tv_usec = 100'000};
-    ::setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    const bool blocks = options.accept == Accept::queue;  // the accept thread does, an event loop never
-    const int flags = ::fcntl(socket, F_GETFL);
-    ::fcntl(socket, F_SETFL, blocks ? flags & ~O_NONBLOCK : flags | O_NONBLOCK);
+    ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) | O_NONBLOCK);
     if (inherited < 0 &&
         ::bind(socket, reinterpret_cast<const sockaddr*>(&address.storage), address.size) != 0)
         fail(text);

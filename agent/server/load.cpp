@@ -17,90 +17,108 @@ constexpr std::uint64_t kLate = 20 * kMillisecond;
 /// Under a burst every loop is late, some more than others. Who has least is waited for none the less, if it is no later
 /// than this.
 constexpr std::uint64_t kPardoned = 30 * kMillisecond;
-/// So many connections less make a difference. With 1, two workers would wait for each other's turn at each of them.
-constexpr std::uint64_t kMargin = 2;
+
+/// So many connections more than the least loaded has make a difference. With 1, two workers would wait for each other's
+/// turn at each of them; with many, a few more or less are not worth waking another.
+std::uint64_t margin(std::uint64_t least) {
+    return std::max<std::uint64_t>(2, least / 32);
+}
 
 std::uint64_t since(std::uint64_t then, std::uint64_t now) {
     return now > then ? now - then : 0;
 }
 
-struct Load {
-    std::uint64_t connections;  ///< open or waiting
-    std::uint64_t late_ns;
-};
-
-std::uint64_t late(std::uint64_t noticed_us, std::uint64_t last_turn, std::uint64_t oldest,
-                   std::uint64_t now) {
-    return std::max(
-        {noticed_us * 1'000, since(last_turn + kBeat, now), oldest == 0 ? 0 : since(oldest, now)});
+std::uint64_t age(std::uint64_t began, std::uint64_t now) {
+    return began == 0 ? 0 : since(began, now);
 }
 
-// Where the layout has room, the word that each queue of a seat has to spare: the top bit says that the queue's accept
-// thread waits for the others, the rest, in the first queue, how late the event loop is, in µs.
-constexpr std::uint32_t kDefers = std::uint32_t{1} << 31;
-constexpr std::uint32_t kLateness = kDefers - 1;
-
-std::uint64_t lateness_us(const telemetry::QueueRecord& first_queue) {
-    return first_queue.reserved.load(relaxed) & kLateness;
-}
-/// The event loop's alone; the other bit is another thread's.
-void set_lateness_us(telemetry::QueueRecord& first_queue, std::uint64_t late_us) {
-    const auto now = static_cast<std::uint32_t>(std::min<std::uint64_t>(late_us, kLateness));
-    first_queue.reserved.fetch_add(now - static_cast<std::uint32_t>(lateness_us(first_queue)), relaxed);
+/// `oldest`: of the queue.
+std::uint64_t late(const telemetry::Seat& seat, std::uint64_t oldest, std::uint64_t now) {
+    return std::max({std::uint64_t{seat.late_us.load(relaxed)} * 1'000, age(oldest, now),
+                     age(seat.turn_began_ns.load(relaxed), now),
+                     since(seat.heartbeat_monotonic_ns.load(relaxed) + kBeat, now)});
 }
 
 }  // namespace
 
 void Lateness::noticed(std::uint64_t late_ns) {
-    telemetry::QueueRecord& shown = seat_.queue(0);
-    if (late_ns / 1'000 > lateness_us(shown)) set_lateness_us(shown, late_ns / 1'000);
+    if (late_ns / 1'000 > seat_.late_us().load(relaxed))
+        seat_.late_us().store(
+            static_cast<std::uint32_t>(std::min<std::uint64_t>(late_ns / 1'000, UINT32_MAX)), relaxed);
 }
 
 void Lateness::beat(std::uint64_t late_ns) {
-    telemetry::QueueRecord& shown = seat_.queue(0);
-    const std::uint64_t before = lateness_us(shown);
-    const std::uint64_t shows = std::max(before / 2, late_ns / 1'000);
-    if (shows != before) set_lateness_us(shown, shows);
+    const std::uint32_t before = seat_.late_us().load(relaxed);
+    if (before > 0) seat_.late_us().store(before / 2, relaxed);
+    noticed(late_ns);
 }
 
-void LoadView::set_deferring(bool deferring) const {
-    telemetry::AtomicHalf& word = seat_.queue(listener_).reserved;
-    if (deferring)
-        word.fetch_or(kDefers);
-    else
-        word.fetch_and(kLateness);
+void LoadView::set_standing_back(bool stands_back) const {
+    seat_.queue(listener_).stands_back.store(stands_back);
 }
 
-LoadView::Reason LoadView::should_defer(std::size_t depth, std::uint64_t oldest_ns, std::uint64_t now) const {
+bool LoadView::stands_back() const {
+    return seat_.queue(listener_).stands_back.load(relaxed) != 0;
+}
+
+/// Those that are ready. A group that shrinks drains what is beyond its target, and most of max_workers' seats are vacant.
+template <class Visit>
+void LoadView::for_each_other(Visit visit) const {
     telemetry::Segment& segment = seat_.segment();
-    telemetry::Seat& own_seat = *segment.seat(seat_.index());
-    const Load own{own_seat.connections.load(relaxed) + depth,
-                   late(lateness_us(seat_.queue(0)), last_turn_.load(relaxed), oldest_ns, now)};
-    if (own.connections < kMargin && own.late_ns <= kLate) return Reason::none;
-
-    // Those of a group that shrinks drain anyway, and most of max_workers' seats are vacant.
     const unsigned slots = segment.geometry().slot_count;
     const unsigned target = segment.group().target_workers.load(relaxed);
-    Reason reason = Reason::none;
     const unsigned seats = 2 * (target == 0 ? slots : std::min(target, slots));
     for (unsigned index = 0; index < seats; ++index) {
-        telemetry::Seat* seat = index == seat_.index() ? nullptr : segment.seat(index);
-        if (!seat || seat->phase.load(relaxed) != static_cast<std::uint32_t>(telemetry::Phase::ready) ||
-            seat->pid.load(relaxed) == 0)
-            continue;
-        const telemetry::QueueRecord& queue = seat->queues[listener_];
-        if (queue.reserved.load() & kDefers) continue;
+        const telemetry::Seat* const seat = index == seat_.index() ? nullptr : segment.seat(index);
+        if (seat && seat->phase.load(relaxed) == static_cast<std::uint32_t>(telemetry::Phase::ready) &&
+            seat->pid.load(relaxed) != 0)
+            visit(*seat, index / 2);
+    }
+}
+
+LoadView::Advice LoadView::ask(std::size_t depth, std::uint64_t oldest_ns, std::uint64_t now,
+                               Others which) const {
+    const telemetry::Seat& own = *seat_.segment().seat(seat_.index());
+    const std::uint64_t own_connections = own.connections.load(relaxed) + depth;
+    const std::uint64_t own_late = late(own, oldest_ns, now);
+
+    Advice advice;
+    std::uint64_t least = UINT64_MAX;
+    std::uint64_t least_late = UINT64_MAX;
+    unsigned promptest = 0;
+    for_each_other([&](const telemetry::Seat& seat, unsigned slot) {
+        const telemetry::QueueRecord& queue = seat.queues[listener_];
+        if (which == Others::but_those_standing_back && queue.stands_back.load() != 0) return;
         const std::uint64_t popped = queue.popped.load(relaxed);
         const std::uint64_t waiting = since(popped, queue.pushed.load(relaxed));
-        const Load other{seat->connections.load(relaxed) + waiting,
-                         late(lateness_us(seat->queues[0]), seat->heartbeat_monotonic_ns.load(relaxed),
-                              queue.oldest_monotonic_ns.load(relaxed), now)};
-        if (other.late_ns <= kPardoned && other.connections + kMargin <= own.connections)
-            reason = Reason::fewer_connections;
-        const bool much_less_late = own.late_ns > kLate && 2 * other.late_ns <= own.late_ns;
-        if (much_less_late && waiting < queue.capacity.load(relaxed)) return Reason::much_less_late;
-    }
-    return reason;
+        const std::uint64_t connections = seat.connections.load(relaxed) + waiting;
+        const std::uint64_t its_late = late(seat, queue.oldest_monotonic_ns.load(relaxed), now);
+        if (its_late <= kPardoned && connections < least) {
+            least = connections;
+            advice.slot = slot;
+        }
+        if (its_late < least_late && waiting < queue.capacity.load(relaxed)) {
+            least_late = its_late;
+            promptest = slot;
+        }
+    });
+    if (own_late > kLate && least_late != UINT64_MAX && 2 * least_late <= own_late)
+        return {.others_first = Reason::much_less_late, .slot = promptest};
+    if (least == UINT64_MAX) return {};
+    const std::uint64_t most = least + margin(least);
+    if (own_connections >= most)
+        advice.others_first = Reason::fewer_connections;
+    else
+        advice.room = static_cast<unsigned>(most - own_connections);
+    return advice;
+}
+
+std::uint64_t LoadView::progress_of_others() const {
+    std::uint64_t accepted = 0;
+    for_each_other([&](const telemetry::Seat& seat, unsigned) {
+        accepted += seat.queues[listener_].pushed.load(relaxed);
+    });
+    return accepted;
 }
 
 }  // namespace signalbox::server

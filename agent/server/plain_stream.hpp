@@ -1,7 +1,7 @@
 // The byte stream under a connection, unencrypted: TCP or a unix socket.
 //
-// Connections are templates over this type; TlsStream offers the same members. Only send_file_now() may be missing:
-// files are read and written then.
+// Connections are templates over this type; TlsStream offers the same members. Only two may be missing: send_file_now()
+// (files are read and written then) and write_last_now().
 #pragma once
 
 #include <sys/sendfile.h>
@@ -67,15 +67,11 @@ public:
 
     /// Writes what fits into the socket's buffer, without waiting. Less than everything is no error.
     std::size_t write_now(std::string_view head, std::string_view body, boost::system::error_code& ec) {
-        iovec parts[] = {{const_cast<char*>(head.data()), head.size()},
-                         {const_cast<char*>(body.data()), body.size()}};
-        msghdr message{};
-        message.msg_iov = parts;
-        message.msg_iovlen = body.empty() ? 1 : 2;
-        const ssize_t sent = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (sent >= 0) return static_cast<std::size_t>(sent);
-        if (errno != EAGAIN && errno != EINTR) ec.assign(errno, boost::system::system_category());
-        return 0;
+        return write(head, body, 0, ec);
+    }
+    /// The same before the end of the connection, or of what is written to it: what is sent goes together with that.
+    std::size_t write_last_now(std::string_view head, std::string_view body, boost::system::error_code& ec) {
+        return write(head, body, MSG_MORE, ec);
     }
 
     /// Writes some of it when that is possible: handler(error_code, bytes).
@@ -117,6 +113,25 @@ public:
     int release() { return socket_.release(); }
 
 private:
+    std::size_t write(std::string_view head, std::string_view body, int flags,
+                      boost::system::error_code& ec) {
+        flags |= MSG_NOSIGNAL | MSG_DONTWAIT;
+        ssize_t sent = 0;
+        if (body.empty()) {
+            sent = ::send(socket_.native_handle(), head.data(), head.size(), flags);
+        } else {
+            iovec parts[] = {{const_cast<char*>(head.data()), head.size()},
+                             {const_cast<char*>(body.data()), body.size()}};
+            msghdr message{};
+            message.msg_iov = parts;
+            message.msg_iovlen = 2;
+            sent = ::sendmsg(socket_.native_handle(), &message, flags);
+        }
+        if (sent >= 0) return static_cast<std::size_t>(sent);
+        if (errno != EAGAIN && errno != EINTR) ec.assign(errno, boost::system::system_category());
+        return 0;
+    }
+
     /// What waits calls these in its turn; the handler keeps the stream alive and in its place.
     template <class Handler>
     struct Reading {

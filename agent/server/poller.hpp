@@ -1,9 +1,13 @@
-// What the sockets of a worker wait with: an epoll set of their own within the event loop, edge-triggered.
+// What a worker's event loop waits with: an epoll set, in which Asio's own is one descriptor among others.
 //
 // Asio's sockets try to read before they wait; on a connection that has just been answered that is a system call which
-// finds nothing. And to wait without trying costs them an epoll_ctl. Here a socket is registered once, for both
-// directions, and whoever has read until nothing was left waits for more without any system call. A socket that never
+// finds nothing. And to wait without trying costs them an epoll_ctl. Here a socket is registered once, edge-triggered, for
+// both directions, and whoever has read until nothing was left waits for more without any system call. A socket that never
 // has to wait (its request was there, its answer fitted) is not registered at all.
+//
+// The set takes the place of Asio's reactor in the io_context (asio_task.hpp), so a turn of the loop is one epoll_wait,
+// whatever it brings; and a listening socket can be waited for by several processes of which one is woken, which an epoll
+// set inside another one does not offer.
 //
 // All of it belongs to the event loop's thread.
 #pragma once
@@ -11,39 +15,53 @@
 #include <sys/epoll.h>
 
 #include <array>
+#include <atomic>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/system/error_code.hpp>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
+#include "agent/server/asio_task.hpp"
 #include "agent/server/inline_function.hpp"
 
 namespace signalbox::server {
 
-class Poller {
+/// When the turn of an event loop began (CLOCK_MONOTONIC); 0: it waits for something to do. Written by the loop, read by
+/// anybody.
+using TurnBegan = std::atomic<std::uint64_t>;
+
+class Poller final : private AsioTask {
 public:
     using Executor = boost::asio::io_context::executor_type;
 
-    /// Throws std::system_error. `io` may be made later and end sooner; abandon_all() comes before its end.
-    explicit Poller(boost::asio::io_context& io);
+    /// Throws std::system_error. `io` may be made later and end sooner; abandon_all() comes before its end. `turn` outlives
+    /// both.
+    explicit Poller(boost::asio::io_context& io, TurnBegan* turn = nullptr);
     ~Poller();
     Poller(const Poller&) = delete;
     Poller& operator=(const Poller&) = delete;
 
+    /// Makes `io` wait with this; at the latest the first descriptor does. Before other threads use `io`.
+    void attach();
     /// Nothing runs any more: what waits is destroyed, and with it whatever it kept alive.
     void abandon_all();
     Executor get_executor() { return io_.get_executor(); }
+    const TurnBegan& turn() const { return *turn_; }
 
 private:
     friend class PolledSocket;
+    friend class DescriptorWatch;
     static constexpr std::size_t kAtOnce = 64;  ///< events that are fetched in one go
     /// After so long the rest of the event loop has its turn, even if more events have been fetched: a handler may block.
     static constexpr std::uint64_t kTurnNanoseconds = 1'000'000;
     static constexpr std::uint32_t kNowhere = UINT32_MAX;
+    static constexpr std::uint64_t kReactor = UINT64_MAX;  ///< what the set knows Asio's by
 
     using error_code = boost::system::error_code;
     using Waiting = InlineFunction<void(error_code)>;
@@ -56,34 +74,41 @@ private:
         std::array<Waiting, 2> waiting{};
     };
 
-    /// What the kernel knows of a socket is the number of its place here, and how often that has changed hands: an event
-    /// may be older than the socket's end, and a child that has not called exec yet keeps a closed one in the set.
+    /// What the kernel knows of a descriptor is the number of its place here, and how often that has changed hands: an
+    /// event may be older than the socket's end, and a child that has not called exec yet keeps a closed one in the set.
     struct Place {
-        Entry* entry = nullptr;
+        Entry* entry = nullptr;                        ///< a connection's
+        const std::function<void()>* watch = nullptr;  ///< another descriptor's
         std::uint32_t generation = 0;
     };
 
+    // what the io_context calls
+    void run(long microseconds,
+             boost::asio::detail::op_queue<boost::asio::detail::scheduler_operation>& done) override;
+    void interrupt() override { reactor_.task->interrupt(); }
+
     /// Throws std::system_error.
+    std::uint32_t add(int descriptor, std::uint32_t events);
     void add(Entry& entry);
     void look_again(const Entry& entry);
-    /// No event is delivered to it any more. The kernel's set still has it, until it is closed.
-    void forget(Entry& entry);
-    void remove(Entry& entry);
-    epoll_event both_ways(std::uint32_t place) const;
-    using Watched = boost::asio::posix::basic_stream_descriptor<Executor>;
-    void wait(std::shared_ptr<Watched> watched);
-    void take_turn(std::shared_ptr<Watched> watched);
+    /// No event is delivered to that place any more. The kernel's set still has the descriptor, until it is closed.
+    void forget(std::uint32_t& place);
+    void remove(int descriptor, std::uint32_t& place);
+    epoll_event event_of(std::uint32_t place, std::uint32_t events) const;
+    void fetch(int milliseconds);
     void deliver(const epoll_event& event);
 
     boost::asio::io_context& io_;
+    TurnBegan own_turn_{0};
+    TurnBegan* const turn_;
     const int set_;
+    AsioReactor reactor_{nullptr, -1};
+    std::optional<boost::asio::executor_work_guard<Executor>> waiting_;  ///< what waits here is work for `io`
     std::array<epoll_event, kAtOnce> events_{};
     std::size_t next_ = 0;     ///< of the events, to be delivered
     std::size_t fetched_ = 0;  ///< events
     std::vector<Place> places_;
     std::vector<std::uint32_t> vacant_;
-    int unwatched_;  ///< the same set for Asio to watch, which may end first; -1: it does so. Made here, since descriptors
-                     ///< may be short when the first socket waits
 };
 
 /// A connected, non-blocking socket that waits with a Poller. Closes it in the end.
@@ -142,6 +167,36 @@ private:
 
     Poller* poller_;
     std::unique_ptr<Poller::Entry> entry_;
+};
+
+/// Watches a descriptor that is no connection, and is somebody else's: `ready` is called again and again while it is
+/// readable, until this ends or pauses.
+class DescriptorWatch {
+public:
+    enum class How : std::uint32_t {
+        each_write = EPOLLIN | EPOLLET,  ///< of an eventfd: called once, and nobody has to read it
+        alone = EPOLLIN,                 ///< a descriptor that only this process has
+        one_of_many =
+            EPOLLIN | EPOLLEXCLUSIVE,  ///< of the processes that watch it, an event wakes one that waits
+    };
+
+    /// Throws std::system_error.
+    DescriptorWatch(Poller& poller, int descriptor, How how, std::function<void()> ready);
+    ~DescriptorWatch() { pause(); }
+    DescriptorWatch(const DescriptorWatch&) = delete;
+    DescriptorWatch& operator=(const DescriptorWatch&) = delete;
+
+    /// Not watched any more, so that an event wakes another process.
+    void pause();
+    void resume();
+    bool paused() const { return place_ == Poller::kNowhere; }
+
+private:
+    Poller& poller_;
+    const int descriptor_;
+    const How how_;
+    const std::function<void()> ready_;
+    std::uint32_t place_ = Poller::kNowhere;
 };
 
 }  // namespace signalbox::server

@@ -8,8 +8,8 @@
 #include <memory>
 #include <vector>
 
-#include "agent/server/accept_thread.hpp"
 #include "agent/server/datagram/datagram_service.hpp"
+#include "agent/server/direct_acceptor.hpp"
 #include "agent/server/intake.hpp"
 #include "agent/server/loop_acceptor.hpp"
 #include "agent/server/open_files.hpp"
@@ -30,12 +30,12 @@ constexpr auto kQuietWhenDraining = 500ms;
 
 /// A listener's queue and the two threads' ends of it.
 struct Entrance {
-    Entrance(WorkerContext& context, const std::shared_ptr<Listener>& shared, LastTurn& last_turn,
-             HandshakeThread& handshakes)
+    Entrance(WorkerContext& context, const std::shared_ptr<Listener>& shared, HandshakeThread& handshakes)
         : listener(*shared),
           metrics(context.metrics),
-          queue(shared->options.queue_capacity, context.seat.queue(shared->index)),
-          intake(context, shared, queue, last_turn, handshakes) {}
+          queue(shared->options.queue_capacity, context.seat.queue(shared->index),
+                context.wakeups->of(context.seat.slot())),
+          intake(context, shared, queue, handshakes) {}
 
     ~Entrance() {
         acceptor.reset();
@@ -43,16 +43,17 @@ struct Entrance {
             ::close(socket->descriptor);
     }
 
-    void open(WorkerContext& context, const LastTurn& last_turn) {
-        intake.start();
-        accept(context, last_turn);
-    }
-    void accept(WorkerContext& context, const LastTurn& last_turn) {
+    void accept(WorkerContext& context) {
+        intake.woken();
         if (listener.options.accept == Accept::queue)
-            acceptor = std::make_unique<AcceptThread>(
-                listener, queue, LoadView(context.seat, listener.index, last_turn), context.metrics);
+            acceptor = std::make_unique<DirectAcceptor>(context, listener, queue, intake);
         else
             acceptor = std::make_unique<LoopAcceptor>(context, listener, queue);
+    }
+
+    void woken() {
+        intake.woken();
+        if (acceptor) acceptor->woken();
     }
 
     const Listener& listener;
@@ -66,12 +67,12 @@ class Worker {
 public:
     Worker(telemetry::SeatWriter& seat, const WorkerConfig& config)
         : config_(config),
-          context_(seat, *config.metrics),
+          context_(seat, *config.metrics, config.wakeups),
           signals_(context_.io, SIGTERM, SIGQUIT),
           beat_(context_.io),
           custom_(context_, config.custom) {
         for (const auto& listener : config.listeners)
-            entrances_.push_back(std::make_unique<Entrance>(context_, listener, last_turn_, handshakes_));
+            entrances_.push_back(std::make_unique<Entrance>(context_, listener, handshakes_));
         for (const auto& listener : config.datagrams)
             datagrams_.push_back(std::make_unique<DatagramService>(context_, listener));
         if (config.reopen_logs) signals_.add(SIGUSR1);
@@ -90,7 +91,7 @@ private:
     void open() {
         if (context_.draining) return;  // before it was ready
         for (const auto& entrance : entrances_)
-            entrance->open(context_, last_turn_);
+            entrance->accept(context_);
         for (const auto& service : datagrams_)
             service->start();
         opened_ = true;
@@ -116,7 +117,6 @@ private:
 
     void beat() {
         const std::uint64_t now = telemetry::monotonic_ns();
-        last_turn_.store(now, std::memory_order_relaxed);
         context_.seat.beat(now);
         if (beats_ > 0) note_lateness(now);
         context_.deadlines.advance(now);
@@ -144,6 +144,12 @@ private:
         });
     }
 
+    /// By its own threads, or by another worker.
+    void woken() {
+        for (const auto& entrance : entrances_)
+            entrance->woken();
+    }
+
     void note_lateness(std::uint64_t now) {
         const auto late =
             std::max<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - beat_.expiry(), 0ns);
@@ -169,7 +175,7 @@ private:
         context_.draining = false;
         for (const auto& entrance : entrances_) {
             former_acceptors_.push_back(std::move(entrance->acceptor));
-            entrance->accept(context_, last_turn_);
+            entrance->accept(context_);
         }
         custom_.resume();
         for (const auto& service : datagrams_)
@@ -192,7 +198,6 @@ private:
     }
 
     const WorkerConfig& config_;
-    LastTurn last_turn_{0};
     WorkerContext context_;
     boost::asio::signal_set signals_;
     boost::asio::steady_timer beat_;
@@ -200,7 +205,10 @@ private:
     std::vector<std::unique_ptr<Entrance>> entrances_;
     std::vector<std::unique_ptr<DatagramService>> datagrams_;
     std::vector<std::unique_ptr<Acceptor>> former_acceptors_;
-    HandshakeThread handshakes_{context_.io, last_turn_};  ///< ends before the TLS contexts that it uses
+    HandshakeThread handshakes_{context_.io,
+                                context_.poller.turn()};  ///< ends before the TLS contexts that it uses
+    DescriptorWatch wakeup_{context_.poller, context_.wakeups->of(context_.seat.slot()),
+                            DescriptorWatch::How::each_write, [this] { woken(); }};
     std::chrono::steady_clock::time_point drain_until_;
     std::uint32_t resumptions_ = 0;  ///< when it began to drain
     unsigned beats_ = 0;

@@ -1,9 +1,7 @@
-// A worker process from its first to its last moment: event loop, accept threads, connections, heartbeat,
-// drain.
+// A worker process from its first to its last moment: event loop, acceptors, connections, heartbeat, drain.
 //
 // Runs in a child of the arbiter that has just been forked: no thread, io_context or TLS object exists
-// before. The event loop is the calling thread; each listener has one accept thread that blocks in accept4 on
-// the shared socket.
+// before. The event loop is the calling thread.
 #pragma once
 
 #include <chrono>
@@ -24,6 +22,7 @@ struct ServerMetrics;
 std::shared_ptr<ServerMetrics> make_server_metrics(Telemetry& telemetry);
 
 struct DatagramListener;
+class Wakeups;
 
 /// The arbiter's, when the worker in `seat` has ended: counts as failed what it had accepted and did not get to count
 /// as anything else.
@@ -34,6 +33,7 @@ struct WorkerConfig {
     std::vector<std::shared_ptr<DatagramListener>> datagrams{};
     std::vector<CustomServerConfig> custom{};
     std::shared_ptr<ServerMetrics> metrics;
+    std::shared_ptr<const Wakeups> wakeups{};  ///< made before the fork
     Tunable<std::chrono::milliseconds> drain_deadline{std::chrono::seconds(10)};
     /// Telemetry::refresh() or the like; called once a second in the event loop. May be empty.
     std::function<void()> refresh{};

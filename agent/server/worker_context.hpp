@@ -5,13 +5,16 @@
 #include <boost/intrusive/list.hpp>
 
 #include "agent/server/deadline_wheel.hpp"
+#include "agent/server/http_buffers.hpp"
 #include "agent/server/lingering.hpp"
 #include "agent/server/load.hpp"
 #include "agent/server/metrics.hpp"
 #include "agent/server/poller.hpp"
 #include "agent/server/response_writer.hpp"
+#include "agent/server/wakeups.hpp"
 #include "agent/telemetry/connections.hpp"
 #include "agent/telemetry/seat.hpp"
+#include "agent/telemetry/segment.hpp"
 
 namespace signalbox::server {
 
@@ -45,11 +48,18 @@ public:
 };
 
 struct WorkerContext {
-    WorkerContext(telemetry::SeatWriter& seat_writer, ServerMetrics& server_metrics)
+    /// `slot_wakeups` may be null: then nobody else wakes this worker.
+    WorkerContext(telemetry::SeatWriter& seat_writer, ServerMetrics& server_metrics,
+                  std::shared_ptr<const Wakeups> slot_wakeups = {})
         : seat(seat_writer),
           metrics(server_metrics),
+          wakeups(slot_wakeups
+                      ? std::move(slot_wakeups)
+                      : std::make_shared<const Wakeups>(seat_writer.segment().geometry().slot_count)),
           table(seat_writer.segment(), seat_writer.index()),
-          deadlines(telemetry::monotonic_ns()) {}
+          deadlines(telemetry::monotonic_ns()) {
+        poller.attach();
+    }
     ~WorkerContext() { poller.abandon_all(); }
 
     void opened(OpenConnection& connection) {
@@ -71,10 +81,12 @@ struct WorkerContext {
 
     telemetry::SeatWriter& seat;
     ServerMetrics& metrics;
+    std::shared_ptr<const Wakeups> wakeups;
     telemetry::ConnectionTable table;  ///< what the segment shows of the connections
     DeadlineWheel deadlines;
     LingeringSockets lingering;
     DateClock date;
+    SpareHttpBuffers http_buffers;
     Lateness lateness{seat};    ///< of the event loop
     std::uint64_t idle_ns = 0;  ///< when the event loop was last seen with nothing to do
     bool draining = false;      ///< responses say "Connection: close" from now on
@@ -86,7 +98,7 @@ struct WorkerContext {
         boost::intrusive::constant_time_size<false>>
         connections;
 
-    Poller poller{io};
+    Poller poller{io, &seat.turn_began()};
     boost::asio::io_context io{1};  ///< last, so that what it still holds at the end finds the rest alive
 
 private:

@@ -198,6 +198,8 @@ void Roster::start(unsigned slot, std::uint64_t now) {
     seat.generation.store(generation, std::memory_order_relaxed);
     seat.started_monotonic_ns.store(now, std::memory_order_relaxed);
     seat.heartbeat_monotonic_ns.store(now, std::memory_order_relaxed);
+    seat.turn_began_ns.store(0, std::memory_order_relaxed);
+    seat.late_us.store(0, std::memory_order_relaxed);
     seat.phase.store(static_cast<std::uint32_t>(Phase::starting), std::memory_order_release);
     segment_.group().last_generation.store(generation, std::memory_order_relaxed);
 

@@ -32,7 +32,7 @@
 namespace signalbox::telemetry {
 
 inline constexpr char kMagic[8] = {'S', 'I', 'G', 'N', 'L', 'B', 'O', 'X'};
-inline constexpr std::uint32_t kLayoutVersion = 5;
+inline constexpr std::uint32_t kLayoutVersion = 6;
 inline constexpr std::size_t kPage = 4096;
 
 inline constexpr std::uint32_t kMaxSlots = 1000;
@@ -186,12 +186,12 @@ struct ActivityRecord {
     std::atomic<std::uint64_t> text[14];  ///< 112 bytes of UTF-8
 };
 
-/// What a worker shows of one accept queue. Written by its accept thread and its event loop, one field by one
-/// of them.
+/// What a worker shows of one listener's accept queue. What the event loop accepts itself and serves at once counts as
+/// pushed and popped.
 struct alignas(64) QueueRecord {
-    AtomicHalf capacity;  ///< 0: no such queue
-    AtomicHalf reserved;
-    AtomicWord pushed;               ///< by the accept thread
+    AtomicHalf capacity;             ///< 0: no such queue
+    AtomicHalf stands_back;          ///< 1: the worker leaves what comes to the others
+    AtomicWord pushed;               ///< by the event loop and its stand-in, atomically
     AtomicWord popped;               ///< by the event loop; depth = pushed - popped
     AtomicWord oldest_monotonic_ns;  ///< when the first one waiting was accepted; 0: none waits
     AtomicWord shed;                 ///< by either, atomically
@@ -226,6 +226,8 @@ struct Seat {
     AtomicHalf lanes_claimed;      ///< bit n: a thread has lane n
     AtomicHalf lanes_touched;      ///< bit n: lane n may hold something; others need not be read
     AtomicHalf registers_touched;  ///< 0: nor the registers
+    AtomicHalf late_us;            ///< how late the event loop was; fades
+    AtomicWord turn_began_ns;  ///< CLOCK_MONOTONIC, of the event loop's turn; 0: it waits for something to do
     alignas(64) ActivityRecord activity;
     QueueRecord queues[kMaxListeners];
     alignas(64) AtomicWord ring_head;    ///< of the seat's event ring; records written or claimed so far

@@ -38,6 +38,9 @@ public:
     std::uint32_t resumptions() const { return seat_.resumptions.load(std::memory_order_acquire); }
     Phase phase() const;
     void beat(std::uint64_t now = monotonic_ns()) { store(seat_.heartbeat_monotonic_ns, now); }
+    /// When the event loop's turn began, and how late it was, to be kept by it.
+    AtomicWord& turn_began() { return seat_.turn_began_ns; }
+    AtomicHalf& late_us() { return seat_.late_us; }
     void count_request() { store(seat_.requests, load(seat_.requests) + 1); }
     void set_connections(std::uint32_t open) { seat_.connections.store(open, std::memory_order_relaxed); }
     void set_open_files(std::uint32_t files) { seat_.open_files.store(files, std::memory_order_relaxed); }
@@ -57,8 +60,8 @@ public:
     void begin_activity(std::string_view text, std::uint64_t now = monotonic_ns());
     void end_activity();
 
-    /// The accept queue of listener `index` (< kMaxListeners), to be written by its accept thread and the
-    /// event loop.
+    /// The accept queue of listener `index` (< kMaxListeners), to be written by the event loop and
+    /// whoever stands in for it.
     QueueRecord& queue(unsigned index);
 
     /// Appends to the seat's event ring; what is of severity debug, to its action ring. Any thread of the

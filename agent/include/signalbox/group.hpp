@@ -73,11 +73,12 @@ struct HttpLimits {
 
 /// How a listener's connections get to the workers. In each mode the same is shed, in the same way.
 enum class Accept {
-    /// A thread per worker empties the kernel's queue at once, also while the event loop is busy: whoever has to be refused
-    /// knows within a millisecond, and kept-open connections spread evenly over the workers.
+    /// The event loops accept from the shared socket (EPOLLEXCLUSIVE: one is woken for one connection), in such a way that
+    /// kept-open connections spread evenly over the workers. While a loop is in a handler that blocks or computes, a thread
+    /// of its worker empties the kernel's queue in its place, so whoever has to be refused knows within a millisecond.
     queue,
-    /// The event loops accept from the shared socket (EPOLLEXCLUSIVE: one is woken for one connection). A thread less; while
-    /// a loop is busy the others accept, and while all are, connections wait in the kernel.
+    /// As they are woken, without a thread: while a loop is busy the others accept, and while all are, connections wait in
+    /// the kernel.
     exclusive,
     /// Each worker's event loop accepts from a socket of its own (SO_REUSEPORT; TCP only); the kernel chooses by the
     /// connection's addresses, so that it does not matter how busy a worker is. The sockets are made before the workers, up

@@ -1,17 +1,13 @@
 #include "agent/server/datagram/datagram_service.hpp"
 
 #include <sys/un.h>
-#include <unistd.h>
 
 #include <array>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/post.hpp>
 #include <cerrno>
 #include <cstring>
-#include <system_error>
 
 #include "agent/server/address.hpp"
-#include "agent/server/exclusive_wait.hpp"
 #include "agent/telemetry/segment.hpp"
 
 namespace signalbox::server {
@@ -52,12 +48,6 @@ void add_control(msghdr& header, int level, int type, const Value& value) {
     message.cmsg_type = type;
     message.cmsg_len = CMSG_LEN(sizeof value);
     std::memcpy(CMSG_DATA(&message), &value, sizeof value);
-}
-
-int duplicate(int socket) {
-    const int copy = ::dup(socket);
-    if (copy < 0) throw std::system_error(errno, std::generic_category(), "dup of a datagram socket");
-    return copy;
 }
 
 }  // namespace
@@ -104,27 +94,24 @@ unsigned DatagramService::slot_count() const {
 }
 
 void DatagramService::start() {
-    socket_ = std::make_shared<Descriptor>(context_.io, duplicate(listener_->socket));
-    wait_exclusively(socket_->native_handle());
-    receive(socket_, false);
+    using How = DescriptorWatch::How;
+    socket_.emplace(context_.poller, listener_->socket, How::one_of_many,
+                    [this] { receive(listener_->socket, false); });
     const unsigned slot = context_.seat.slot();
     if (slot >= listener_->inboxes.size()) return;
-    inbox_ = std::make_shared<Descriptor>(context_.io, duplicate(listener_->inboxes[slot].reader));
-    receive(inbox_, true);
+    const int inbox = listener_->inboxes[slot].reader;
+    inbox_.emplace(context_.poller, inbox, How::alone, [this, inbox] { receive(inbox, true); });
 }
 
 void DatagramService::stop() {
-    for (SharedDescriptor* descriptor : {&socket_, &inbox_}) {
-        if (*descriptor) (*descriptor)->close();
-        descriptor->reset();
-    }
+    socket_.reset();
+    inbox_.reset();
 }
 
 /// Also what somebody else was woken for and did not take, and what waits for slots that are no more.
 void DatagramService::look_after(std::uint64_t) {
     if (!socket_) return;
-    socket_->cancel();
-    receive(socket_, false);
+    receive(listener_->socket, false);
     if (!inbox_) return;
     const unsigned in_use = slot_count();
     for (unsigned slot = in_use; slot < listener_->inboxes.size(); ++slot)
@@ -133,19 +120,10 @@ void DatagramService::look_after(std::uint64_t) {
             }
 }
 
-/// Everything, or a good part of it. Waits only when nothing is left; see wait_exclusively().
-void DatagramService::receive(const SharedDescriptor& from, bool forwarded) {
+/// A good part of what waits; for the rest this is called again.
+void DatagramService::receive(int descriptor, bool forwarded) {
     for (int batch = 0; batch < kBatchesPerTurn; ++batch)
-        if (receive_batch(from->native_handle(), forwarded) == 0) return wait(from, forwarded);
-    boost::asio::post(context_.io, [this, alive = std::weak_ptr(alive_), from, forwarded] {
-        if (alive.lock() && from->is_open()) receive(from, forwarded);
-    });
-}
-
-void DatagramService::wait(const SharedDescriptor& from, bool forwarded) {
-    from->async_wait(Descriptor::wait_read, [this, alive = std::weak_ptr(alive_), from, forwarded](auto ec) {
-        if (!ec && alive.lock() && from->is_open()) receive(from, forwarded);
-    });
+        if (receive_batch(descriptor, forwarded) < static_cast<int>(kBatch)) return;
 }
 
 /// How many there were. An error is what ICMP says of an answer to somebody: the next call goes on behind it.

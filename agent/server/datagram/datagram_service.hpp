@@ -7,8 +7,8 @@
 
 #include <sys/socket.h>
 
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "agent/server/acceptor.hpp"
@@ -29,12 +29,9 @@ public:
     bool finished() const override { return *at_work_ == 0; }
 
 private:
-    using Descriptor = boost::asio::posix::stream_descriptor;
-    using SharedDescriptor = std::shared_ptr<Descriptor>;
     struct Batch;
 
-    void receive(const SharedDescriptor& from, bool forwarded);
-    void wait(const SharedDescriptor& from, bool forwarded);
+    void receive(int descriptor, bool forwarded);
     int receive_batch(int descriptor, bool forwarded);
     void take(std::span<const std::byte> bytes, const msghdr& header);
     void take_forwarded(std::span<const std::byte> bytes);
@@ -46,8 +43,8 @@ private:
     WorkerContext& context_;
     const std::shared_ptr<DatagramListener> listener_;
     const std::unique_ptr<Batch> batch_;
-    SharedDescriptor socket_;  ///< null: stopped
-    SharedDescriptor inbox_;
+    std::optional<DescriptorWatch> socket_;  ///< none: stopped
+    std::optional<DescriptorWatch> inbox_;
     std::shared_ptr<unsigned> at_work_ = std::make_shared<unsigned>(0);  ///< handlers
     std::uint64_t complained_ns_ = 0;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

@@ -7,7 +7,6 @@
 #include <system_error>
 #include <utility>
 
-#include "agent/server/deadline_wheel.hpp"
 #include "agent/telemetry/seat.hpp"
 #include "agent/telemetry/shielded_thread.hpp"
 
@@ -19,9 +18,8 @@ namespace {
 constexpr std::uint64_t kMostDebt = 300'000;
 /// Of the time that passes, one part in so many is for steps of the loop.
 constexpr std::uint64_t kShare = 2;
-/// The loop turns with every heartbeat, at least.
-constexpr std::uint64_t kLate =
-    static_cast<std::uint64_t>(std::chrono::nanoseconds(DeadlineWheel::kTick).count()) + 20'000'000;
+/// A turn of the loop that takes so long keeps others waiting.
+constexpr std::uint64_t kLate = 20'000'000;
 
 std::uint64_t since(std::uint64_t then, std::uint64_t now) {
     return now > then ? now - then : 0;
@@ -41,7 +39,8 @@ HandshakeThread::~HandshakeThread() {
 bool HandshakeThread::behind(std::uint64_t now) {
     debt_ -= std::min(debt_, since(reckoned_to_, now) / kShare);
     reckoned_to_ = std::max(reckoned_to_, now);
-    return debt_ >= kMostDebt || since(last_turn_.load(std::memory_order_relaxed), now) > kLate;
+    const std::uint64_t turn_began = turn_.load(std::memory_order_relaxed);
+    return debt_ >= kMostDebt || (turn_began != 0 && since(turn_began, now) > kLate);
 }
 
 void HandshakeThread::spent(std::uint64_t begin, std::uint64_t end) {

@@ -20,7 +20,7 @@
 #include <mutex>
 #include <thread>
 
-#include "agent/server/load.hpp"
+#include "agent/server/poller.hpp"
 
 namespace signalbox::server {
 
@@ -38,8 +38,7 @@ public:
     };
 
     /// Both outlive it.
-    HandshakeThread(boost::asio::io_context& io, const LastTurn& last_turn)
-        : io_(io), last_turn_(last_turn) {}
+    HandshakeThread(boost::asio::io_context& io, const TurnBegan& turn) : io_(io), turn_(turn) {}
     /// Waits for the job that runs; what has not begun is dropped.
     ~HandshakeThread();
     HandshakeThread(const HandshakeThread&) = delete;
@@ -66,7 +65,7 @@ private:
     void give_back(Waiting done, std::uint64_t waited);
 
     boost::asio::io_context& io_;
-    const LastTurn& last_turn_;
+    const TurnBegan& turn_;          ///< the loop's
     std::uint64_t debt_ = 0;         ///< nanoseconds in steps that the loop has not yet made good for
     std::uint64_t reckoned_to_ = 0;  ///< up to when `debt_` is right
     std::thread thread_;

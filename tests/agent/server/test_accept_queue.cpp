@@ -6,9 +6,11 @@
 #include <thread>
 
 #include "agent/server/accept_queue.hpp"
+#include "agent/server/wakeups.hpp"
 
 using namespace signalbox;
 using server::AcceptQueue;
+using server::Wakeups;
 
 namespace {
 
@@ -32,7 +34,8 @@ private slots:
 
 void AcceptQueueTest::keeps_order_and_refuses_what_does_not_fit() {
     telemetry::QueueRecord record{};
-    AcceptQueue queue(5, record);  // in a ring of 8
+    const Wakeups wakeups(1);
+    AcceptQueue queue(5, record, wakeups.of(0));  // in a ring of 8
     for (int round = 0; round < 4; ++round) {
         for (int i = 0; i < 5; ++i)
             QVERIFY(queue.push({1000 + i, 1, {}}));
@@ -45,7 +48,8 @@ void AcceptQueueTest::keeps_order_and_refuses_what_does_not_fit() {
 
 void AcceptQueueTest::shows_what_it_holds() {
     telemetry::QueueRecord record{};
-    AcceptQueue queue(4, record);
+    const Wakeups wakeups(1);
+    AcceptQueue queue(4, record, wakeups.of(0));
     QCOMPARE(record.capacity.load(), 4u);
     QCOMPARE(record.oldest_monotonic_ns.load(), 0u);
     queue.push({1000, 11, {}});
@@ -64,18 +68,19 @@ void AcceptQueueTest::shows_what_it_holds() {
 
 void AcceptQueueTest::wakes_an_armed_consumer_once() {
     telemetry::QueueRecord record{};
-    AcceptQueue queue(4, record);
+    const Wakeups wakeups(1);
+    AcceptQueue queue(4, record, wakeups.of(0));
     queue.push({1000, 1, {}});
-    QVERIFY(!readable(queue.wakeup()));
+    QVERIFY(!readable(wakeups.of(0)));
     QVERIFY(!queue.arm());
     queue.pop();
     QVERIFY(queue.arm());
     queue.push({1001, 1, {}});
-    QVERIFY(readable(queue.wakeup()));
-    std::uint64_t wakeups = 0;
-    QCOMPARE(::read(queue.wakeup(), &wakeups, sizeof wakeups), 8);
+    QVERIFY(readable(wakeups.of(0)));
+    std::uint64_t count = 0;
+    QCOMPARE(::read(wakeups.of(0), &count, sizeof count), 8);
     queue.push({1002, 1, {}});
-    QVERIFY(!readable(queue.wakeup()));
+    QVERIFY(!readable(wakeups.of(0)));
     while (queue.pop()) {
     }
 }
@@ -83,7 +88,8 @@ void AcceptQueueTest::wakes_an_armed_consumer_once() {
 void AcceptQueueTest::loses_nothing_between_two_threads() {
     constexpr int kCount = 200'000;
     telemetry::QueueRecord record{};
-    AcceptQueue queue(16, record);
+    const Wakeups wakeups(1);
+    AcceptQueue queue(16, record, wakeups.of(0));
     std::atomic<bool> done = false;
     std::atomic<bool> lied = false;
     std::thread reader([&] {
@@ -103,10 +109,10 @@ void AcceptQueueTest::loses_nothing_between_two_threads() {
         const auto socket = queue.pop();
         if (!socket) {
             if (queue.arm()) {
-                pollfd entry{queue.wakeup(), POLLIN, 0};
+                pollfd entry{wakeups.of(0), POLLIN, 0};
                 QVERIFY2(::poll(&entry, 1, 60'000) == 1, "the wake-up was lost");
-                std::uint64_t wakeups = 0;
-                QCOMPARE(::read(queue.wakeup(), &wakeups, sizeof wakeups), 8);
+                std::uint64_t count = 0;
+                QCOMPARE(::read(wakeups.of(0), &count, sizeof count), 8);
             }
             continue;
         }
@@ -126,7 +132,8 @@ void AcceptQueueTest::closes_what_nobody_took() {
     int ends[2];
     QCOMPARE(::pipe(ends), 0);
     {
-        AcceptQueue queue(4, record);
+        const Wakeups wakeups(1);
+        AcceptQueue queue(4, record, wakeups.of(0));
         queue.push({ends[1], 1, {}});
     }
     char byte;

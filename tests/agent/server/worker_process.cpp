@@ -16,6 +16,7 @@
 #include "agent/server/reuseport.hpp"
 #include "agent/server/stream_service.hpp"
 #include "agent/server/transport/transport.hpp"
+#include "agent/server/wakeups.hpp"
 #include "agent/telemetry/collector.hpp"
 #include "agent/telemetry/seat.hpp"
 #include "agent/telemetry/segment.hpp"
@@ -62,6 +63,7 @@ WorkerProcesses::WorkerProcesses(const ListenerOptions& options, const std::stri
     listener_->transport = server::make_transport(options, telemetry_);
     config_.listeners = {listener_};
     config_.metrics = server::make_server_metrics(telemetry_);
+    config_.wakeups = std::make_shared<const server::Wakeups>(2);
     config_.drain_deadline = drain_deadline;
     config_.refresh = [this] { telemetry_.refresh(); };
 }
