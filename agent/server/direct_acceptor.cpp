@@ -1,6 +1,7 @@
 #include "agent/server/direct_acceptor.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace signalbox::server {
 
@@ -11,6 +12,11 @@ using namespace std::chrono_literals;
 /// In one turn, before other connections have theirs.
 constexpr unsigned kMost = 16;
 constexpr std::uint64_t kTurn = 1'000'000;
+/// How many connections more than another worker's are too many; and while many come and go, so that a difference is
+/// often gone in the next moment: in a heartbeat's time.
+constexpr std::uint64_t kMargin = 2;
+constexpr std::uint64_t kLooseMargin = 4;
+constexpr unsigned kMany = 32;
 /// Where more wait than are taken for so long, they belong into the queue, where it is known how long they wait.
 constexpr std::uint64_t kBehind = 5'000'000;
 /// What has waited so long is taken, whoever should have taken it.
@@ -46,6 +52,7 @@ void DirectAcceptor::stop() {
 /// Also after what another one was woken for and never took: the kernel does not tell of that again.
 void DirectAcceptor::look_after(std::uint64_t now) {
     door_.sweep(now);
+    many_come_ = std::exchange(taken_in_beat_, 0) >= kMany;
     woken();
 }
 
@@ -55,13 +62,15 @@ void DirectAcceptor::woken() {
 }
 
 LoadView::Advice DirectAcceptor::ask(std::uint64_t now) const {
-    return load_.ask(queue_.depth(), queue_.oldest_ns(), now, LoadView::Others::all);
+    return load_.ask(queue_.depth(), queue_.oldest_ns(), now,
+                     many_come_ || taken_in_beat_ >= kMany ? kLooseMargin : kMargin, LoadView::Others::all);
 }
 
 void DirectAcceptor::accept_some() {
     const std::uint64_t began = telemetry::monotonic_ns();
     if (queue_.depth() > 0)
         return;  // those that wait there go first, and whoever put them there takes the rest as well
+    if (began - std::exchange(looked_ns_, began) > 2 * kTurn) more_since_ = 0;
     if (more_since_ != 0 && began - more_since_ > kBehind) {
         stand_in_.needed();
         more_since_ = 0;
@@ -93,6 +102,7 @@ void DirectAcceptor::accept_some() {
         }
         if (stopped_) return;
     }
+    taken_in_beat_ += taken;
     took(taken, most, all, began);
 }
 
@@ -126,8 +136,8 @@ void DirectAcceptor::wait_patiently() {
     is_patient_ = true;
     progress_ = load_.progress_of_others();
     patience_.expires_after(kPatience);
-    patience_.async_wait([this](const boost::system::error_code& ec) {
-        if (!ec) lose_patience();
+    patience_.async_wait([this, alive = std::weak_ptr(alive_)](const boost::system::error_code& ec) {
+        if (!ec && alive.lock()) lose_patience();
     });
 }
 

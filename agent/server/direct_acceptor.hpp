@@ -45,13 +45,17 @@ private:
     Intake& intake_;
     LoadView load_;
     Doorkeeper door_;
-    unsigned most_ = 1;  ///< to take in one turn
+    unsigned taken_in_beat_ = 0;   ///< since the last heartbeat
+    bool many_come_ = false;       ///< in the one before
+    std::uint64_t looked_ns_ = 0;  ///< when it accepted last
+    unsigned most_ = 1;            ///< to take in one turn
     std::uint64_t more_since_ =
         0;  ///< in every turn since then more waited than were taken; 0: not in the last
     bool impatient_ = false;
     boost::asio::steady_timer patience_;
-    bool is_patient_ = false;     ///< the timer runs
-    std::uint64_t progress_ = 0;  ///< of the others, when it began
+    bool is_patient_ = false;                                     ///< the timer runs
+    std::uint64_t progress_ = 0;                                  ///< of the others, when it began
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  ///< for the timer's last word
     bool stopped_ = false;
     DescriptorWatch watch_;
     StandIn stand_in_;

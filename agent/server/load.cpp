@@ -18,11 +18,8 @@ constexpr std::uint64_t kLate = 20 * kMillisecond;
 /// than this.
 constexpr std::uint64_t kPardoned = 30 * kMillisecond;
 
-/// So many connections more than the least loaded has make a difference. With 1, two workers would wait for each other's
-/// turn at each of them; with many, a few more or less are not worth waking another.
-std::uint64_t margin(std::uint64_t least) {
-    return std::max<std::uint64_t>(2, least / 32);
-}
+/// With many connections, a few more or less are not worth waking another worker.
+constexpr std::uint64_t kNegligible = 32;
 
 std::uint64_t since(std::uint64_t then, std::uint64_t now) {
     return now > then ? now - then : 0;
@@ -77,7 +74,7 @@ void LoadView::for_each_other(Visit visit) const {
 }
 
 LoadView::Advice LoadView::ask(std::size_t depth, std::uint64_t oldest_ns, std::uint64_t now,
-                               Others which) const {
+                               std::uint64_t margin, Others which) const {
     const telemetry::Seat& own = *seat_.segment().seat(seat_.index());
     const std::uint64_t own_connections = own.connections.load(relaxed) + depth;
     const std::uint64_t own_late = late(own, oldest_ns, now);
@@ -105,7 +102,7 @@ LoadView::Advice LoadView::ask(std::size_t depth, std::uint64_t oldest_ns, std::
     if (own_late > kLate && least_late != UINT64_MAX && 2 * least_late <= own_late)
         return {.others_first = Reason::much_less_late, .slot = promptest};
     if (least == UINT64_MAX) return {};
-    const std::uint64_t most = least + margin(least);
+    const std::uint64_t most = least + std::max(margin, least / kNegligible);
     if (own_connections >= most)
         advice.others_first = Reason::fewer_connections;
     else

@@ -45,9 +45,11 @@ public:
             UINT32_MAX;  ///< if not: so many may be taken before one of the others has to be asked
     };
     enum class Others { all, but_those_standing_back };
-    /// Whose turn it is. `depth` and `oldest_ns` are of the own queue. Reads a few words of each other worker's seat. Whoever
+    /// Whose turn it is. So many connections more than the least loaded has make a difference: `margin`, at least 2, since
+    /// with 1 two workers would wait for each other's turn at each of them. `depth` and `oldest_ns` are of the own queue. Reads a few words of each other worker's seat. Whoever
     /// does not wake the one that should come leaves those out that stand back: two would wait for each other.
-    Advice ask(std::size_t depth, std::uint64_t oldest_ns, std::uint64_t now, Others which) const;
+    Advice ask(std::size_t depth, std::uint64_t oldest_ns, std::uint64_t now, std::uint64_t margin,
+               Others which) const;
 
     /// For the others to see. Whoever waits for the others says so before it looks at them a second time.
     void set_standing_back(bool stands_back) const;

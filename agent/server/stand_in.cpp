@@ -26,10 +26,12 @@ constexpr std::uint64_t kLongAway = 50'000'000;
 constexpr std::uint64_t kDistrust = 1'000'000'000;
 /// While the loop turns, it is looked at again after this, and ever more seldom.
 constexpr std::chrono::nanoseconds kShortNap = 1ms;
-constexpr std::chrono::nanoseconds kLongNap = 4ms;
+constexpr std::chrono::nanoseconds kLongNap = 8ms;
 /// While it is the others' turn.
 constexpr std::chrono::nanoseconds kShortestPause = 50us;
 constexpr std::chrono::nanoseconds kLongestPause = 10ms;
+/// What an event loop that is away takes less than others, if they have as many connections.
+constexpr std::uint64_t kMargin = 2;
 /// What has waited so long is taken, whoever should have taken it.
 constexpr std::uint64_t kPatience = 5'000'000;
 /// So often it looks after those that it has turned away, and whether somebody waits of whom it was not told.
@@ -77,17 +79,17 @@ void StandIn::stop() {
 }
 
 void StandIn::run() {
-    std::chrono::nanoseconds nap = kShortNap;
-    while (!stopping_) {
+    for (std::chrono::nanoseconds nap = kShortNap; !stopping_;) {
         door_.sweep(telemetry::monotonic_ns());
         const bool told = wait_at_the_end_of_the_line();
-        if (told && look_at_loop(telemetry::monotonic_ns()) != Loop::away) {
-            sleep(nap);
-            nap = std::min(2 * nap, kLongNap);
-        } else {
-            nap = kShortNap;
-        }
         relieve();
+        if (!told || look_at_loop(telemetry::monotonic_ns()) == Loop::away) {
+            nap = kShortNap;
+            continue;
+        }
+        // Under a load that keeps all loops busy it would be told of every connection, for nothing.
+        sleep(nap);
+        nap = std::min(2 * nap, kLongNap);
     }
     stopped_ = true;
     stopped_.notify_all();
@@ -142,7 +144,7 @@ void StandIn::relieve() {
 
 LoadView::Reason StandIn::why_others_go_first() const {
     return load_
-        .ask(queue_.depth(), queue_.oldest_ns(), telemetry::monotonic_ns(),
+        .ask(queue_.depth(), queue_.oldest_ns(), telemetry::monotonic_ns(), kMargin,
              LoadView::Others::but_those_standing_back)
         .others_first;
 }

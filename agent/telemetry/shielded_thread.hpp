@@ -3,7 +3,6 @@
 
 #include <signal.h>
 
-#include <initializer_list>
 #include <thread>
 #include <utility>
 
@@ -11,17 +10,15 @@
 
 namespace signalbox::telemetry {
 
-/// Starts a thread in which only `also` and what a fault raises are delivered, and which has a stack for the
-/// handlers of that. Throws std::system_error.
+/// Starts a thread in which only what a fault raises is delivered, and which has a stack for the handlers of that. Throws
+/// std::system_error.
 template <class Function>
-std::thread start_shielded(Function function, std::initializer_list<int> also = {}) {
+std::thread start_shielded(Function function) {
     sigset_t shielded;
     sigset_t before;
     sigfillset(&shielded);
     for (const int fault : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS})
         sigdelset(&shielded, fault);
-    for (const int signal : also)
-        sigdelset(&shielded, signal);
     struct Restore {
         const sigset_t& mask;
         ~Restore() { ::pthread_sigmask(SIG_SETMASK, &mask, nullptr); }

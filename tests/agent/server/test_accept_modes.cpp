@@ -37,6 +37,9 @@ private slots:
     void a_successor_takes_what_waits();
     void a_drain_can_be_taken_back_data() { modes(); }
     void a_drain_can_be_taken_back();
+    void kept_open_connections_spread_evenly();
+    void a_stopped_worker_leaves_connections_to_the_other_data() { modes(); }
+    void a_stopped_worker_leaves_connections_to_the_other();
     void the_others_serve_a_slot_that_has_lost_its_worker();
     void unix_sockets_have_no_reuseport();
 };
@@ -121,6 +124,43 @@ void AcceptModesTest::a_drain_can_be_taken_back() {
     for (int i = 0; i < 20; ++i)
         QCOMPARE(ask(worker.address(), kGetHello).status, 200);
     QCOMPARE(busy.read().status, 200);
+}
+
+void AcceptModesTest::kept_open_connections_spread_evenly() {
+    WorkerProcesses workers(test_router(), {});
+    workers.start(0);
+    workers.start(2);
+    const auto connect = [&](std::vector<HttpClient>& clients) {
+        for (int i = 0; i < 100; ++i)
+            clients.emplace_back(workers.address());
+    };
+    const auto open = [&](unsigned seat) { return workers.seat(seat).connections.load(); };
+    const auto differ = [&] { return qAbs(static_cast<int>(open(0)) - static_cast<int>(open(2))); };
+    std::vector<HttpClient> leaving;
+    std::vector<HttpClient> staying;
+    connect(leaving);
+    connect(staying);
+    QTRY_COMPARE(open(0) + open(2), 200u);
+    QVERIFY2(differ() <= 6, qPrintable(QString::number(differ())));
+    // Whoever has lost more catches up.
+    leaving.clear();
+    QTRY_COMPARE(open(0) + open(2), 100u);
+    connect(leaving);
+    QTRY_COMPARE(open(0) + open(2), 200u);
+    QVERIFY2(differ() <= 6, qPrintable(QString::number(differ())));
+}
+
+/// Neither those that it was woken for and cannot take, nor those that come while nobody knows yet.
+void AcceptModesTest::a_stopped_worker_leaves_connections_to_the_other() {
+    QFETCH(Accept, mode);
+    if (mode == Accept::reuseport) return;  // there the kernel chooses, whatever the workers do
+    WorkerProcesses workers(test_router(), {.accept = mode});
+    workers.start(0);
+    workers.start(2);
+    workers.pause(0);
+    for (int i = 0; i < 40; ++i)
+        QCOMPARE(ask(workers.address(), kGetHello).status, 200);
+    workers.signal(0, SIGCONT);
 }
 
 void AcceptModesTest::the_others_serve_a_slot_that_has_lost_its_worker() {

@@ -2,17 +2,24 @@
 // are told, and descriptors that outlive their socket.
 #define QT_NO_EMIT
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <QTest>
 #include <array>
+#include <atomic>
 #include <boost/asio/error.hpp>
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "agent/server/plain_stream.hpp"
+#include "agent/server/wakeups.hpp"
+#include "agent/telemetry/seat.hpp"
 
 using namespace signalbox::server;
 using boost::system::error_code;
@@ -56,6 +63,23 @@ struct Loop {
     }
 };
 
+#ifdef SYS_epoll_wait
+constexpr int kEpollWait = SYS_epoll_wait;
+#else
+constexpr int kEpollWait = SYS_epoll_pwait;
+#endif
+
+/// Of this process, blocked in epoll_wait for any time.
+int threads_that_wait_for_events() {
+    int count = 0;
+    for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+        std::ifstream file(task.path() / "syscall");
+        int number = -1;
+        if (file >> number && (number == SYS_epoll_pwait || number == kEpollWait)) ++count;
+    }
+    return count;
+}
+
 }  // namespace
 
 class TestPoller : public QObject {
@@ -75,6 +99,12 @@ private slots:
     void handlers_that_block_leave_a_turn_to_others();
     void a_handler_of_any_size_waits();
     void what_waits_at_the_end_is_destroyed();
+    void an_eventfd_is_told_of_once_for_each_write();
+    void a_watched_descriptor_is_told_of_until_it_is_read();
+    void a_paused_watch_tells_nobody();
+    void one_of_many_is_woken();
+    void says_when_its_turn_began();
+    void another_thread_wakes_the_io_context();
 };
 
 void TestPoller::tells_of_what_comes() {
@@ -330,6 +360,126 @@ void TestPoller::what_waits_at_the_end_is_destroyed() {
     QCOMPARE(kept.use_count(), 1L);
     char end = 0;
     QCOMPARE(::recv(pair.other, &end, 1, 0), ssize_t{0});
+}
+
+void TestPoller::an_eventfd_is_told_of_once_for_each_write() {
+    Loop loop;
+    const Wakeups wakeups(1);
+    int told = 0;
+    const DescriptorWatch watch(loop.poller, wakeups.of(0), DescriptorWatch::How::each_write,
+                                [&] { ++told; });
+    loop.turn();
+    QCOMPARE(told, 0);
+    wakeups.wake(0);
+    wakeups.wake(0);
+    loop.turn();
+    QCOMPARE(told, 1);
+    wakeups.wake(0);
+    loop.turn();
+    QCOMPARE(told, 2);
+}
+
+void TestPoller::a_watched_descriptor_is_told_of_until_it_is_read() {
+    Loop loop;
+    Pair pair;
+    int told = 0;
+    const DescriptorWatch watch(loop.poller, pair.own, DescriptorWatch::How::alone, [&] {
+        if (++told < 3) return;
+        char byte = 0;
+        ::recv(pair.own, &byte, 1, 0);
+    });
+    pair.say("x");
+    loop.turn();
+    QCOMPARE(told, 3);
+    ::close(pair.own);
+}
+
+void TestPoller::a_paused_watch_tells_nobody() {
+    Loop loop;
+    const Wakeups wakeups(1);
+    int told = 0;
+    DescriptorWatch watch(loop.poller, wakeups.of(0), DescriptorWatch::How::each_write, [&] {
+        ++told;
+        watch.pause();
+    });
+    wakeups.wake(0);
+    loop.turn();
+    QCOMPARE(told, 1);
+    wakeups.wake(0);
+    loop.turn();
+    QCOMPARE(told, 1);
+    watch.resume();
+    loop.turn();
+    QCOMPARE(told, 2);
+}
+
+/// Each of two that wait for the same; whoever is told first reads.
+void TestPoller::one_of_many_is_woken() {
+    Pair pair;
+    std::atomic<int> woken = 0;
+    const auto wait = [&] {
+        Loop loop;
+        const DescriptorWatch watch(loop.poller, pair.own, DescriptorWatch::How::one_of_many, [&] {
+            char byte = 0;
+            ++woken;
+            while (::recv(pair.own, &byte, 1, MSG_DONTWAIT) > 0)
+                if (byte == 'q') loop.io.stop();
+        });
+        loop.io.run();
+    };
+    std::thread one(wait);
+    std::thread other(wait);
+    // Both wait. (A thread that was about to would be told at once, and read as well.)
+    QTRY_COMPARE(threads_that_wait_for_events(), 2);
+    pair.say("x");
+    QTRY_COMPARE(woken.load(), 1);
+    QTRY_COMPARE(threads_that_wait_for_events(), 2);
+    QCOMPARE(woken.load(), 1);
+    pair.say("q");
+    QTRY_COMPARE(threads_that_wait_for_events(), 1);
+    pair.say("q");
+    one.join();
+    other.join();
+    QCOMPARE(woken.load(), 3);
+    ::close(pair.own);
+}
+
+void TestPoller::says_when_its_turn_began() {
+    TurnBegan turn{0};
+    boost::asio::io_context io{1};
+    Poller poller(io, &turn);
+    poller.attach();
+    std::thread loop([&] { io.run(); });
+    QTRY_COMPARE(threads_that_wait_for_events(), 1);
+    QCOMPARE(turn.load(), 0u);
+    std::uint64_t in_turn = 0;
+    const std::uint64_t before = signalbox::telemetry::monotonic_ns();
+    boost::asio::post(io, [&] {
+        in_turn = turn;
+        io.stop();
+    });
+    loop.join();
+    QVERIFY(in_turn > before);
+    poller.abandon_all();
+}
+
+void TestPoller::another_thread_wakes_the_io_context() {
+    boost::asio::io_context io{1};
+    Poller poller(io);
+    poller.attach();
+    std::thread loop([&] { io.run(); });
+    for (int i = 0; i < 1'000; ++i) {
+        std::atomic<bool> done = false;
+        if (i % 10 == 0) QTRY_COMPARE(threads_that_wait_for_events(), 1);
+        boost::asio::post(io, [&] {
+            done = true;
+            done.notify_one();
+        });
+        done.wait(false);
+    }
+    io.stop();
+    loop.join();
+    poller.abandon_all();
 }
 
 QTEST_GUILESS_MAIN(TestPoller)
