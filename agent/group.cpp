@@ -152,9 +152,7 @@ std::string Group::custom(std::string name, std::string_view address, MakeCustom
     options.tls.reset();
     options.proxy.reset();
     std::string bound = impl_->listen(address, nullptr, options, name);
-    const int socket = impl_->listeners.back()->socket;
-    ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) | O_NONBLOCK);
-    impl_->custom.push_back({std::move(name), std::move(make), socket});
+    impl_->custom.push_back({std::move(name), std::move(make), impl_->listeners.back()->socket});
     return bound;
 }
 

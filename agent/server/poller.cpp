@@ -97,7 +97,9 @@ void Poller::run(long microseconds,
     const bool more_than_a_turn = next_ < fetched_;
     if (!more_than_a_turn) fetch(microseconds < 0 ? -1 : static_cast<int>((microseconds + 999) / 1000));
     bool reactor_too = more_than_a_turn;
-    for (const std::uint64_t began = turn_->load(std::memory_order_relaxed); next_ < fetched_;) {
+    for (const std::uint64_t began = more_than_a_turn ? telemetry::monotonic_ns()
+                                                      : turn_->load(std::memory_order_relaxed);
+         next_ < fetched_;) {
         const epoll_event& event = events_[next_++];
         if (event.data.u64 == kReactor) {
             reactor_too = true;
