@@ -60,8 +60,8 @@ void LoopAcceptor::stop() {
     stopped_ = true;
 }
 
-/// Also what somebody else was woken for and never took, and what was given up for want of descriptors. A heartbeat is what it takes until the socket of a slot that has lost its
-/// worker is noticed.
+/// Also what somebody else was woken for and never took, and what was given up for want of descriptors. A heartbeat is what
+/// it takes until the socket of a slot that has lost its worker is noticed.
 void LoopAcceptor::look_after(std::uint64_t now) {
     door_.sweep(now);
     if (stopped_) return;
