@@ -14,6 +14,7 @@
 #include "agent/configuration/checks.hpp"
 #include "agent/group_reload.hpp"
 #include "agent/group_settings.hpp"
+#include "agent/kept_choices.hpp"
 #include "agent/server/binding.hpp"
 #include "agent/server/datagram/datagram_listener.hpp"
 #include "agent/server/http_service.hpp"
@@ -89,6 +90,7 @@ struct Group::Impl {
     int serve(telemetry::SeatWriter& seat, std::function<void()> notify);
     supervisor::ArbiterConfig arbiter_config();
 
+    void keep_choices();
     void take_over(supervisor::PidFile& pid_file, supervisor::ProcessGroupFile& process_group_file);
     supervisor::Journal journal() { return {telemetry.segment(), options.quiet}; }
 
@@ -169,7 +171,8 @@ std::string Group::Impl::listen(std::string_view address, std::shared_ptr<const 
     listener->queue_deadline = settings.queue_deadline(index, listener_options);
     settings.tell(*listener);
     const server::SocketAddress asked = server::parse_address(address);
-    bound.push_back({listener->socket, {asked.storage, asked.size}});
+    for (const int socket : listener->slot_sockets)
+        bound.push_back({socket, {asked.storage, asked.size}});
     publish(*listener, listener->protocol ? listener->protocol->name() : custom_name);
     listeners.push_back(std::move(listener));
     return listeners.back()->address;
@@ -308,6 +311,16 @@ supervisor::ArbiterConfig Group::Impl::arbiter_config() {
     return config;
 }
 
+/// Those that people made while the group before this one ran.
+void Group::Impl::keep_choices() {
+    if (predecessor.segment() < 0) return;
+    const KeptChoices choices = signalbox::keep_choices(telemetry.segment(), predecessor.segment(), journal());
+    if (choices.workers > 0) options.workers = choices.workers;
+    if (!choices.kept.empty())
+        journal().say(wire::Severity::info, "choices_kept",
+                      fmt::format("As before the upgrade: {}.", fmt::join(choices.kept, ", ")));
+}
+
 /// This process is in charge of the group from now on.
 void Group::Impl::take_over(supervisor::PidFile& pid_file, supervisor::ProcessGroupFile& process_group_file) {
     try {
@@ -325,6 +338,7 @@ int Group::run() {
     if (impl_->listeners.empty() && impl_->datagrams.empty() && impl_->custom.empty())
         throw std::logic_error(
             "the group serves nothing: call http(), stream(), datagram() or custom() before run()");
+    impl_->keep_choices();
     supervisor::PidFile pid_file(impl_->options.pid_file, impl_->predecessor.take_pid_file());
     supervisor::ArbiterConfig config = impl_->arbiter_config();
     // Opened while this process may still do so, and to be read only: the new version has no business writing there.

@@ -73,12 +73,26 @@ endfunction()
 
 # signalbox_test(NAME SOURCES... LIBRARIES ...): a QtTest program `test_NAME`, run by CTest as NAME.
 # QT_QPA_PLATFORM is offscreen and XDG_RUNTIME_DIR in the build; a test that hangs is ended after TIMEOUT seconds (120),
-# three times that under sanitizers.
+# three times that under sanitizers. PRECOMPILED names the target whose precompiled header it uses: test_support unless
+# said; `none` for one that links more of Qt than its core, since Qt Test's headers differ then.
+# moc runs on the test's source alone: what AUTOMOC does besides takes longer than to compile most tests.
 function(signalbox_test name)
-    cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LIBRARIES;LABELS" ${ARGN})
+    cmake_parse_arguments(arg "" "TIMEOUT;PRECOMPILED" "SOURCES;LIBRARIES;LABELS" ${ARGN})
     add_executable(test_${name} ${arg_SOURCES})
-    set_target_properties(test_${name} PROPERTIES AUTOMOC ON)
-    target_link_libraries(test_${name} PRIVATE ${arg_LIBRARIES} Qt6::Test signalbox_options)
+    target_link_libraries(test_${name} PRIVATE ${arg_LIBRARIES} test_support signalbox_options)
+    foreach(source IN LISTS arg_SOURCES)
+        if(source MATCHES "^(test_.*)\\.cpp$")
+            qt_generate_moc(${source} ${CMAKE_MATCH_1}.moc)
+            target_sources(test_${name} PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/${CMAKE_MATCH_1}.moc)
+        endif()
+    endforeach()
+    target_include_directories(test_${name} PRIVATE ${CMAKE_CURRENT_BINARY_DIR})
+    if(NOT arg_PRECOMPILED)
+        set(arg_PRECOMPILED test_support)
+    endif()
+    if(NOT arg_PRECOMPILED STREQUAL none)
+        target_precompile_headers(test_${name} REUSE_FROM ${arg_PRECOMPILED})
+    endif()
     add_test(NAME ${name} COMMAND test_${name})
     if(NOT arg_TIMEOUT)
         set(arg_TIMEOUT 120)

@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <system_error>
 
+#include "agent/sockets/inherited_sockets.hpp"
+
 namespace signalbox::server {
 
 namespace {
@@ -64,6 +66,11 @@ void bind_slots(Listener& listener, unsigned slots) {
     sockaddr_storage address{};
     socklen_t size = sizeof address;
     ::getsockname(listener.socket, reinterpret_cast<sockaddr*>(&address), &size);
+    const auto inherit = [&] {
+        return sockets::take_inherited_socket(reinterpret_cast<const sockaddr*>(&address), size);
+    };
+    for (int socket = inherit(); socket >= 0; socket = inherit())
+        listener.slot_sockets.push_back(socket);
     while (listener.slot_sockets.size() < slots) {
         const int socket = bind_another(listener.socket, address, size, listener.options.defer_accept);
         if (socket < 0) throw std::system_error(errno, std::generic_category(), listener.address);
@@ -72,8 +79,8 @@ void bind_slots(Listener& listener, unsigned slots) {
 }
 
 unsigned keeper_of(telemetry::Segment& segment, unsigned slot) {
-    if (is_ready(segment, slot)) return slot;
     const unsigned slots = segment.geometry().slot_count;
+    if (slot < slots && is_ready(segment, slot)) return slot;
     unsigned ready = 0;
     for (unsigned other = 0; other < slots; ++other)
         ready += is_ready(segment, other) ? 1 : 0;

@@ -12,7 +12,7 @@ namespace {
 constexpr Shape kFinest{Granularity::worker, sketch::kFinestScale};
 
 Frame encoded(const wire::Message& message) {
-    return std::make_shared<const std::string>(wire::encode(message));
+    return Frame(wire::encode(message));
 }
 
 wire::WallTime wall_now() {
@@ -30,13 +30,13 @@ void Feeds::Feed::advance() {
 }
 
 void Feeds::Feed::deliver() {
-    const Frame directory = fresh.empty() ? nullptr : encoded(wire::Directory{std::move(fresh)});
+    const Frame directory = fresh.empty() ? Frame() : encoded(wire::Directory{std::move(fresh)});
     fresh.clear();
     std::map<Shape, Frame> frames;
     for (const auto& [subscriber, shape] : subscribers) {
         if (directory) subscriber->deliver(directory, Loss::never);
         Frame& frame = frames[shape];
-        if (!frame) frame = std::make_shared<const std::string>(encode_shaped(newest, shape, catalogue));
+        if (!frame) frame = Frame(encode_shaped(newest, shape, catalogue));
         subscriber->deliver(frame, Loss::allowed);
     }
 }
@@ -77,9 +77,8 @@ Opening Feeds::subscribe(Subscriber& subscriber, const Subscription& subscriptio
         directory.instruments.push_back(instrument);
     opening.frames.push_back({encoded(directory), {}});
     add_past(opening, subscription);
-    opening.frames.push_back({std::make_shared<const std::string>(encode_shaped(
-                                  feed.collector.absolute(), subscription.shape, feed.catalogue)),
-                              {}});
+    opening.frames.push_back(
+        {Frame(encode_shaped(feed.collector.absolute(), subscription.shape, feed.catalogue)), {}});
     return opening;
 }
 
@@ -133,8 +132,7 @@ void Feeds::run_due(Clock::time_point now) {
 
 void Feeds::remember(Feed& base) {
     if (base.newest.absolute) return;
-    history_.add(base.newest.end,
-                 std::make_shared<const std::string>(encode_shaped(base.newest, kFinest, base.catalogue)));
+    history_.add(base.newest.end, encode_shaped(base.newest, kFinest, base.catalogue));
 }
 
 void Feeds::poll_events() {
@@ -146,8 +144,8 @@ void Feeds::poll_events() {
             subscriber->deliver(frame, Loss::never);
 }
 
-std::string Feeds::reshape(const Frame& finest, Shape shape) const {
-    return service::reshape(*finest, shape, catalogue());
+Frame Feeds::reshape(const Frame& finest, Shape shape) const {
+    return shape == kFinest ? finest : Frame(service::reshape(finest.text(), shape, catalogue()));
 }
 
 wire::Tick Feeds::totals() const {
@@ -159,7 +157,7 @@ wire::Tick Feeds::last_minute() const {
     minute.series.clear();
     minute.length = {};
     for (const Frame& frame : history_.since(base().newest.end - std::chrono::minutes(1))) {
-        wire::Decoded decoded = wire::decode(*frame);
+        wire::Decoded decoded = wire::decode(frame.text());
         auto* tick = decoded ? std::get_if<wire::Tick>(&*decoded.message) : nullptr;
         if (!tick) continue;
         minute.length += tick->length;

@@ -80,7 +80,7 @@ public:
 
     const EventLog& events() const { return events_; }
     const Catalogue& catalogue() const { return base().catalogue; }
-    std::string reshape(const Frame& finest, Shape shape) const;
+    Frame reshape(const Frame& finest, Shape shape) const;
 
     std::uint64_t base_tick() const { return base().newest.number; }
     /// The whole group's totals as of the base feed's newest tick, as one series.

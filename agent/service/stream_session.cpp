@@ -91,17 +91,17 @@ void StreamSession::unsubscribe() {
 }
 
 void StreamSession::deliver(const Frame& frame, Loss loss) {
-    if (loss == Loss::allowed && queued_bytes_ + frame->size() > kQueueLimit) return;
+    if (loss == Loss::allowed && queued_bytes_ + frame.size() > kQueueLimit) return;
     enqueue({{frame, {}}, false});
 }
 
 void StreamSession::send_text(std::string text) {
-    enqueue({{std::make_shared<const std::string>(std::move(text)), {}}, true});
+    enqueue({{Frame(std::move(text)), {}}, true});
 }
 
 void StreamSession::enqueue(Outgoing outgoing) {
     if (ended_ || !is_open_) return;
-    if (!outgoing.item.reshape_to) queued_bytes_ += outgoing.item.frame->size();
+    if (!outgoing.item.reshape_to) queued_bytes_ += outgoing.item.frame.size();
     outbox_.push_back(std::move(outgoing));
     // Later, since whoever enqueues may be in the middle of the feeds.
     if (queued_bytes_ > kHardLimit)
@@ -120,12 +120,11 @@ void StreamSession::write_next() {
     writing_ = std::move(outbox_.front());
     outbox_.pop_front();
     if (writing_.item.reshape_to)
-        writing_.item.frame = std::make_shared<const std::string>(
-            feeds_.reshape(writing_.item.frame, *writing_.item.reshape_to));
+        writing_.item.frame = feeds_.reshape(writing_.item.frame, *writing_.item.reshape_to);
     else
-        queued_bytes_ -= writing_.item.frame->size();
+        queued_bytes_ -= writing_.item.frame.size();
     websocket_.text(writing_.text);
-    websocket_.async_write(asio::buffer(*writing_.item.frame),
+    websocket_.async_write(asio::buffer(writing_.item.frame.text()),
                            [self = shared_from_this()](const error_code& error, std::size_t) {
                                if (error) return self->end();
                                self->write_next();

@@ -140,11 +140,10 @@ std::string encode_shaped(const wire::Tick& tick, Shape shape, const Catalogue& 
     return encode_within_limits(reduced(tick, shape.scale), shape.scale);
 }
 
-std::string reshape(const std::string& finest_frame, Shape shape, const Catalogue& catalogue) {
-    if (shape == Shape{Granularity::worker, sketch::kFinestScale}) return finest_frame;
+std::string reshape(std::string_view finest_frame, Shape shape, const Catalogue& catalogue) {
     wire::Decoded decoded = wire::decode(finest_frame);
     auto* tick = decoded ? std::get_if<wire::Tick>(&*decoded.message) : nullptr;
-    if (!tick) return finest_frame;
+    if (!tick) return std::string(finest_frame);
     return encode_shaped(*tick, shape, catalogue);
 }
 

@@ -4,6 +4,7 @@
 #include <compare>
 #include <map>
 #include <string>
+#include <string_view>
 
 #include "common/wire/messages.hpp"
 
@@ -28,6 +29,6 @@ wire::Tick merged_into_group(const wire::Tick& tick, const Catalogue& catalogue)
 std::string encode_shaped(const wire::Tick& tick, Shape shape, const Catalogue& catalogue);
 
 /// A frame of encode_shaped() (worker granularity, finest scale) in another shape.
-std::string reshape(const std::string& finest_frame, Shape shape, const Catalogue& catalogue);
+std::string reshape(std::string_view finest_frame, Shape shape, const Catalogue& catalogue);
 
 }  // namespace signalbox::service

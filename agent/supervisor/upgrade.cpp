@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 
 #include "agent/supervisor/exit_reason.hpp"
 #include "agent/supervisor/handover.hpp"
@@ -22,6 +23,15 @@ using wire::Severity;
 constexpr std::uint64_t kMillisecond = 1'000'000;
 /// What a process that has failed gets to end its workers.
 constexpr std::uint64_t kKillGrace = 3'000 * kMillisecond;
+
+/// A stream socket of a slot that never had a worker. Nothing can wait there.
+bool does_not_listen(int socket) {
+    int type = 0;
+    int listens = 0;
+    socklen_t size = sizeof type;
+    return ::getsockopt(socket, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM &&
+           ::getsockopt(socket, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens == 0;
+}
 
 }  // namespace
 
@@ -85,7 +95,9 @@ std::string Upgrade::begin(const std::string& reason, std::uint64_t now) {
 }
 
 bool Upgrade::tell_all(int socket) const {
-    const std::vector<sockets::BoundSocket>& all = config_.sockets;
+    std::vector<sockets::BoundSocket> all;
+    std::copy_if(config_.sockets.begin(), config_.sockets.end(), std::back_inserter(all),
+                 [](const auto& bound) { return !does_not_listen(bound.descriptor); });
     for (std::size_t begin = 0; begin < all.size(); begin += kSocketsPerRecord) {
         HandoverRecord record;
         record.note = Note::sockets;

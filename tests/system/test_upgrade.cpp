@@ -19,6 +19,8 @@ class TestUpgrade : public QObject {
 private slots:
     void an_upgrade_drops_no_request_and_no_count_data();
     void an_upgrade_drops_no_request_and_no_count();
+    void sockets_of_slots_without_a_worker_are_handed_over();
+    void what_operators_chose_stays();
     void the_pid_file_is_handed_over();
     void fifty_upgrades_in_a_row_leave_nothing_behind();
     void a_bad_program_changes_nothing_data();
@@ -41,6 +43,14 @@ std::vector<std::string> texts(const RunningGroup& group, const std::string& nam
     for (const auto& event : group.events())
         if (event.name == name) all.push_back(event.text);
     return all;
+}
+
+/// "250ms (operator alice)"
+QString setting(const RunningGroup& group, const std::string& name) {
+    for (const telemetry::Setting& one : group.view().settings())
+        if (one.name == name && one.value)
+            return QString::fromStdString(one.value->text + " (" + one.value->origin + ")");
+    return {};
 }
 
 struct Said {
@@ -89,14 +99,19 @@ QByteArray json(const QJsonObject& object) {
 }  // namespace
 
 void TestUpgrade::an_upgrade_drops_no_request_and_no_count_data() {
+    QTest::addColumn<QStringList>("options");
     QTest::addColumn<QStringList>("load");
-    QTest::newRow("new connections") << QStringList{"--new-connections"};
-    QTest::newRow("kept connections") << QStringList{"--connections", "16"};
+    const QStringList fresh{"--new-connections"};
+    QTest::newRow("new connections") << QStringList{} << fresh;
+    QTest::newRow("kept connections") << QStringList{} << QStringList{"--connections", "16"};
+    QTest::newRow("new connections, exclusive") << QStringList{"--accept", "exclusive"} << fresh;
+    QTest::newRow("new connections, reuseport") << QStringList{"--accept", "reuseport"} << fresh;
 }
 
 void TestUpgrade::an_upgrade_drops_no_request_and_no_count() {
+    QFETCH(QStringList, options);
     QFETCH(QStringList, load);
-    RunningGroup group(3, {"--quiet"});
+    RunningGroup group(3, QStringList{"--quiet"} + options);
     QVERIFY2(group.failure().isEmpty(), qPrintable(group.failure()));
     Load clients(group.url() + "/hello", QStringList{"--rate", "300", "--duration", "100"} + load);
     QTRY_VERIFY(group.counters()["http_requests_total"] > 300);
@@ -117,6 +132,44 @@ void TestUpgrade::an_upgrade_drops_no_request_and_no_count() {
     QTRY_COMPARE(static_cast<double>(group.counters()["http_requests_total"]),
                  summary["requests"].toDouble());
     QVERIFY(group.all_ready(3));
+    QCOMPARE(group.stop(), 0);
+}
+
+/// A slot that has been given up still has a socket to which the kernel gives connections.
+void TestUpgrade::sockets_of_slots_without_a_worker_are_handed_over() {
+    RunningGroup group(5, {"--quiet", "--accept", "reuseport", "--max-workers", "6"});
+    QVERIFY2(group.failure().isEmpty(), qPrintable(group.failure()));
+    QCOMPARE(ctl(group, {"scale", "2"}).status, 0);
+    QTRY_VERIFY_WITH_TIMEOUT(group.all_ready(2), 60'000);
+    Load clients(group.url() + "/hello", {"--rate", "300", "--duration", "100", "--new-connections"});
+    QTRY_VERIFY(group.counters()["http_requests_total"] > 300);
+    QCOMPARE(ctl(group, {"upgrade"}).status, 0);
+    QVERIFY(group.follow_upgrade());
+    QTRY_VERIFY(!texts(group, "upgrade_finished").empty());
+    const std::uint64_t after = group.counters()["http_requests_total"];
+    QTRY_VERIFY(group.counters()["http_requests_total"] > after + 300);
+    const QJsonObject summary = clients.finish(true);
+    QVERIFY2(summary["failed"].toInt(-1) == 0, json(summary));
+    QCOMPARE(group.stop(), 0);
+}
+
+void TestUpgrade::what_operators_chose_stays() {
+    RunningGroup group(2, {"--quiet"});
+    QVERIFY2(group.failure().isEmpty(), qPrintable(group.failure()));
+    QCOMPARE(ctl(group, {"set", "spin_threshold", "250ms"}).status, 0);
+    QCOMPARE(ctl(group, {"scale", "3"}).status, 0);
+    QTRY_VERIFY(group.all_ready(3));
+    for (int upgrade = 0; upgrade < 2; ++upgrade) {  // it is the second one's business, too
+        QCOMPARE(ctl(group, {"upgrade"}).status, 0);
+        QVERIFY(group.follow_upgrade());
+        QTRY_VERIFY(!texts(group, "upgrade_finished").empty());
+        QVERIFY(group.all_ready(3));
+        QVERIFY2(setting(group, "spin_threshold").startsWith("250ms (operator "),
+                 qPrintable(setting(group, "spin_threshold")));
+        QVERIFY2(setting(group, "workers").startsWith("3 (operator "), qPrintable(setting(group, "workers")));
+        QVERIFY(!setting(group, "drain_deadline").contains("operator"));
+        QCOMPARE(texts(group, "choices_kept").size(), 1u);
+    }
     QCOMPARE(group.stop(), 0);
 }
 

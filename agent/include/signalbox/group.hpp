@@ -25,8 +25,8 @@
 // An upgrade starts the program anew, from the path by which this one was started, with the same arguments, directory and
 // environment. The new process takes over the listening sockets and all totals and starts its workers; when all are ready,
 // those of the old process drain, and it ends with status 0. If it ends before, or is not ready within upgrade_deadline,
-// the old process goes on, and the event upgrade_failed says why. What was changed at run time (the number of workers,
-// tunables) is as the program sets it again. Construct the Group before the program changes its directory or environment.
+// the old process goes on, and the event upgrade_failed says why. What operators changed at run time (the number of
+// workers, tunables) is as they left it. Construct the Group before the program changes its directory or environment.
 //
 // A service manager finds what it expects: run() tells $NOTIFY_SOCKET when the workers are ready, how many there are, when
 // the group reloads and stops, and that it lives (sd_notify(3)); listeners take over the sockets that it has bound

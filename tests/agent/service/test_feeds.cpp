@@ -2,6 +2,7 @@
 #include <QTest>
 #include <map>
 #include <memory>
+#include <random>
 #include <vector>
 
 #include "agent/service/feeds.hpp"
@@ -22,15 +23,13 @@ struct Receiver : Subscriber {
 
     void deliver(const Frame& frame, Loss) override {
         frames.push_back(frame);
-        wire::Decoded decoded = wire::decode(*frame);
+        wire::Decoded decoded = wire::decode(frame.text());
         QVERIFY2(decoded, decoded.error.c_str());
         messages.push_back(std::move(*decoded.message));
     }
     void take(const Feeds& feeds, const Opening& opening) {
         for (const Opening::Item& item : opening.frames)
-            deliver(item.reshape_to
-                        ? std::make_shared<const std::string>(feeds.reshape(item.frame, *item.reshape_to))
-                        : item.frame,
+            deliver(item.reshape_to ? feeds.reshape(item.frame, *item.reshape_to) : item.frame,
                     Loss::never);
     }
     template <class Kind>
@@ -81,6 +80,8 @@ private slots:
     void failures_of_actions_are_passed_on_and_chatter_is_not();
     void overwritten_events_are_counted_as_lost();
     void history_stays_within_its_bounds();
+    void history_takes_no_more_memory_than_its_frames();
+    void a_frame_of_the_past_stays_what_it_is_while_somebody_has_it();
     void the_last_minute_is_what_happened_in_it();
 };
 
@@ -270,7 +271,7 @@ void TestFeeds::equal_subscribers_share_one_frame() {
     life.feeds.subscribe(one, {}, life.now);
     life.feeds.subscribe(two, {}, life.now);
     life.pass(1s);
-    QVERIFY(one.frames.at(0) == two.frames.at(0));
+    QVERIFY(one.frames.at(0).text().data() == two.frames.at(0).text().data());
 }
 
 void TestFeeds::a_feed_of_another_period_ends_with_its_last_subscriber() {
@@ -384,17 +385,44 @@ void TestFeeds::overwritten_events_are_counted_as_lost() {
 
 void TestFeeds::history_stays_within_its_bounds() {
     History history;
-    const auto frame = std::make_shared<const std::string>(std::string(1 << 20, 'x'));
+    const std::string frame(1 << 20, 'x');
     wire::WallTime end{};
     for (int i = 0; i < 100; ++i)
         history.add(end += 1s, frame);
     QCOMPARE(history.size(), 16u);
     QVERIFY(history.bytes() <= History::kBytes);
-    const auto small = std::make_shared<const std::string>("x");
     for (int i = 0; i < 1000; ++i)
-        history.add(end += 1s, small);
+        history.add(end += 1s, "x");
     QCOMPARE(history.size(), 300u);
     QCOMPARE(history.since(end - 10s).size(), 10u);
+    QVERIFY(history.block_bytes() <= 2 * frame.size());
+}
+
+void TestFeeds::history_takes_no_more_memory_than_its_frames() {
+    History history;
+    std::mt19937 random(7);
+    wire::WallTime end{};
+    for (int i = 0; i < 5000; ++i) {
+        history.add(end += 1s, std::string(20'000 + random() % 20'000, 'x'));
+        QVERIFY(history.block_bytes() <= history.bytes() * 11 / 10 + 2 * History::kBlockBytes);
+    }
+    QCOMPARE(history.size(), 300u);
+}
+
+void TestFeeds::a_frame_of_the_past_stays_what_it_is_while_somebody_has_it() {
+    History history;
+    wire::WallTime end{};
+    std::vector<Frame> kept;
+    for (int i = 0; i < 3000; ++i) {
+        history.add(end += 1s, std::string(10'000, static_cast<char>('a' + i % 26)));
+        if (i % 100 == 0) kept.push_back(history.since(end - 1s).at(0));
+    }
+    for (std::size_t i = 0; i < kept.size(); ++i)
+        QVERIFY(kept[i].text() == std::string(10'000, static_cast<char>('a' + i * 100 % 26)));
+    kept.clear();
+    for (int i = 0; i < 600; ++i)
+        history.add(end += 1s, std::string(10'000, 'x'));
+    QVERIFY(history.block_bytes() <= history.bytes() * 11 / 10 + 2 * History::kBlockBytes);
 }
 
 void TestFeeds::the_last_minute_is_what_happened_in_it() {

@@ -32,7 +32,7 @@ Frame tick(std::uint64_t number) {
     tick.workers.resize(70);
     for (wire::Worker& worker : tick.workers)
         worker.activity = std::string(15'000, 'x');
-    return std::make_shared<const std::string>(wire::encode(tick));
+    return Frame(wire::encode(tick));
 }
 
 /// A session in this process; the client, which blocks, connects from a thread.
@@ -88,7 +88,7 @@ void TestStreamSession::a_slow_client_loses_whole_ticks_only() {
     directory.instruments.resize(1);
     for (std::uint64_t number = 1; number <= 50; ++number)
         pair.session->deliver(tick(number), Loss::allowed);
-    pair.session->deliver(std::make_shared<const std::string>(wire::encode(directory)), Loss::never);
+    pair.session->deliver(Frame(wire::encode(directory)), Loss::never);
 
     std::atomic<bool> stop = false;
     std::thread serving([&] {
@@ -120,7 +120,7 @@ void TestStreamSession::a_slow_client_loses_whole_ticks_only() {
 void TestStreamSession::a_client_that_never_reads_is_disconnected() {
     Pair pair;
     const std::weak_ptr<StreamSession> session = pair.session;
-    const Frame events = std::make_shared<const std::string>(std::string(1 << 20, 'x'));
+    const Frame events(std::string(1 << 20, 'x'));
     for (int i = 0; i < 40; ++i)
         pair.session->deliver(events, Loss::never);
     pair.session.reset();
