@@ -7,6 +7,8 @@
 
 #include <charconv>
 #include <cstring>
+#include <filesystem>
+#include <initializer_list>
 #include <optional>
 #include <stdexcept>
 
@@ -51,6 +53,25 @@ std::uint32_t port_of(std::string_view address) {
     return port;
 }
 
+bool leaves_directory(const GroupOptions& options) {
+    return options.daemonize && !options.directory.empty();
+}
+
+void make_absolute(std::initializer_list<std::string*> paths) {
+    for (std::string* path : paths)
+        if (!path->empty()) *path = std::filesystem::absolute(*path).string();
+}
+
+/// So that what is opened again later is the same file.
+GroupOptions anchored(GroupOptions options) {
+    AgentTls& tls = options.agent_tls;
+    if (leaves_directory(options))
+        make_absolute({&options.segment_path, &options.agent_socket, &options.pid_file,
+                       &options.process_group_file, &options.output_file, &tls.certificate, &tls.key,
+                       &tls.client_authority});
+    return options;
+}
+
 /// Room for every setting of every listener, beside the environment and those of the server.
 constexpr unsigned kSettings = 1024;
 /// What a worker whose arbiter has died may take beyond its drain deadline.
@@ -60,7 +81,7 @@ constexpr std::chrono::seconds kOrphanGrace{2};
 
 struct Group::Impl {
     explicit Impl(GroupOptions given)
-        : options(std::move(given)),
+        : options(anchored(std::move(given))),
           program(supervisor::Program::of_this_process()),
           daemon(options.daemonize),
           box(options, predecessor.segment()),
@@ -163,7 +184,10 @@ std::string Group::Impl::listen(std::string_view address, std::shared_ptr<const 
     if (listeners.size() >= telemetry::kMaxListeners)
         throw std::length_error(fmt::format("a group has at most {} listeners", telemetry::kMaxListeners));
     const auto index = static_cast<unsigned>(listeners.size());
-    auto transport = server::make_transport(listener_options, telemetry);
+    ListenerOptions anchored = listener_options;
+    if (anchored.tls && leaves_directory(options))
+        make_absolute({&anchored.tls->certificate, &anchored.tls->key, &anchored.tls->client_authority});
+    auto transport = server::make_transport(anchored, telemetry);
     auto listener = server::bind_listener(address, listener_options, index);
     listener->protocol = std::move(protocol);
     server::bind_slots(*listener, options.max_workers);

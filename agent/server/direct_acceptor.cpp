@@ -7,8 +7,6 @@ namespace signalbox::server {
 
 namespace {
 
-using namespace std::chrono_literals;
-
 /// In one turn, before other connections have theirs.
 constexpr unsigned kMost = 16;
 constexpr std::uint64_t kTurn = 1'000'000;
@@ -19,8 +17,6 @@ constexpr std::uint64_t kLooseMargin = 4;
 constexpr unsigned kMany = 32;
 /// Where more wait than are taken for so long, they belong into the queue, where it is known how long they wait.
 constexpr std::uint64_t kBehind = 5'000'000;
-/// What has waited so long is taken, whoever should have taken it.
-constexpr auto kPatience = 5ms;
 
 }  // namespace
 
@@ -135,7 +131,7 @@ void DirectAcceptor::come_back() {
 void DirectAcceptor::wait_patiently() {
     is_patient_ = true;
     progress_ = load_.progress_of_others();
-    patience_.expires_after(kPatience);
+    patience_.expires_after(std::chrono::nanoseconds(kPatienceNs));
     patience_.async_wait([this, alive = std::weak_ptr(alive_)](const boost::system::error_code& ec) {
         if (!ec && alive.lock()) lose_patience();
     });

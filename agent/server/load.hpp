@@ -19,6 +19,9 @@
 
 namespace signalbox::server {
 
+/// What has waited so long is taken, whoever should have taken it.
+inline constexpr std::uint64_t kPatienceNs = 5'000'000;
+
 /// How late the event loop is, for the other workers to see. Written by the loop.
 class Lateness {
 public:
@@ -46,8 +49,9 @@ public:
     };
     enum class Others { all, but_those_standing_back };
     /// Whose turn it is. So many connections more than the least loaded has make a difference: `margin`, at least 2, since
-    /// with 1 two workers would wait for each other's turn at each of them. `depth` and `oldest_ns` are of the own queue. Reads a few words of each other worker's seat. Whoever
-    /// does not wake the one that should come leaves those out that stand back: two would wait for each other.
+    /// with 1 two workers would wait for each other's turn at each of them. `depth` and `oldest_ns` are of the own queue.
+    /// Reads a few words of each other worker's seat. Whoever does not wake the one that should come leaves those out that
+    /// stand back: two would wait for each other.
     Advice ask(std::size_t depth, std::uint64_t oldest_ns, std::uint64_t now, std::uint64_t margin,
                Others which) const;
 

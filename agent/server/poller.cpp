@@ -3,22 +3,18 @@
 #include <unistd.h>
 
 #include <boost/asio/error.hpp>
-#include <cerrno>
-#include <system_error>
 
+#include "agent/telemetry/checked.hpp"
 #include "agent/telemetry/seat.hpp"
 
 namespace signalbox::server {
 
 namespace {
 
+using telemetry::checked;
+
 constexpr std::uint32_t kBothWays = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 constexpr std::uint32_t kEnd = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
-
-int checked(int descriptor, const char* what) {
-    if (descriptor < 0) throw std::system_error(errno, std::generic_category(), what);
-    return descriptor;
-}
 
 }  // namespace
 

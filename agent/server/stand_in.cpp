@@ -2,13 +2,11 @@
 
 #include <poll.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <system_error>
 
+#include "agent/telemetry/checked.hpp"
 #include "agent/telemetry/seat.hpp"
 #include "agent/telemetry/shielded_thread.hpp"
 
@@ -32,15 +30,8 @@ constexpr std::chrono::nanoseconds kShortestPause = 50us;
 constexpr std::chrono::nanoseconds kLongestPause = 10ms;
 /// What an event loop that is away takes less than others, if they have as many connections.
 constexpr std::uint64_t kMargin = 2;
-/// What has waited so long is taken, whoever should have taken it.
-constexpr std::uint64_t kPatience = 5'000'000;
 /// So often it looks after those that it has turned away, and whether somebody waits of whom it was not told.
 constexpr auto kBeat = 100ms;
-
-int checked(int descriptor, const char* what) {
-    if (descriptor < 0) throw std::system_error(errno, std::generic_category(), what);
-    return descriptor;
-}
 
 }  // namespace
 
@@ -57,24 +48,22 @@ StandIn::StandIn(const Listener& listener, AcceptQueue& queue, const LoadView& l
       wakeups_(*context.wakeups),
       slot_(context.seat.slot()),
       door_(listener, queue, context.metrics),
-      set_(checked(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
-      interrupt_(checked(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")) {
-    epoll_event interrupted{.events = EPOLLIN, .data = {.fd = interrupt_}};
-    ::epoll_ctl(set_, EPOLL_CTL_ADD, interrupt_, &interrupted);
+      set_(telemetry::checked(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
+      interrupt_(1) {
+    epoll_event interrupted{.events = EPOLLIN, .data = {.fd = interrupt_.of(0)}};
+    ::epoll_ctl(set_, EPOLL_CTL_ADD, interrupt_.of(0), &interrupted);
     thread_ = telemetry::start_shielded([this] { run(); });
 }
 
 StandIn::~StandIn() {
     stop();
     thread_.join();
-    ::close(interrupt_);
     ::close(set_);
 }
 
 void StandIn::stop() {
     stopping_ = true;
-    const std::uint64_t one = 1;
-    [[maybe_unused]] const ssize_t written = ::write(interrupt_, &one, sizeof one);
+    interrupt_.wake(0);
     stopped_.wait(false);
 }
 
@@ -160,7 +149,7 @@ void StandIn::wait_for_the_others() {
         pause = std::min(2 * pause, kLongestPause);
         const std::uint64_t now = telemetry::monotonic_ns();
         if (!somebody_waits(socket_) ||
-            (now - since > kPatience && why == LoadView::Reason::fewer_connections))
+            (now - since > kPatienceNs && why == LoadView::Reason::fewer_connections))
             break;
         door_.sweep(now);
     }
@@ -168,7 +157,7 @@ void StandIn::wait_for_the_others() {
 }
 
 void StandIn::sleep(std::chrono::nanoseconds pause) {
-    pollfd interrupted{interrupt_, POLLIN, 0};
+    pollfd interrupted{interrupt_.of(0), POLLIN, 0};
     const timespec time{.tv_sec = 0, .tv_nsec = pause.count()};
     ::ppoll(&interrupted, 1, &time, nullptr);
 }

@@ -13,6 +13,7 @@
 
 #include "agent/server/doorkeeper.hpp"
 #include "agent/server/load.hpp"
+#include "agent/server/wakeups.hpp"
 #include "agent/server/worker_context.hpp"
 
 namespace signalbox::server {
@@ -50,8 +51,8 @@ private:
     const Wakeups& wakeups_;
     const unsigned slot_;
     Doorkeeper door_;
-    const int set_;        ///< an epoll set of its own
-    const int interrupt_;  ///< an eventfd that ends each of its pauses
+    const int set_;  ///< an epoll set of its own
+    const Wakeups interrupt_;  ///< of its pauses; it has one slot
     std::uint64_t distrusted_until_ = 0;
     std::atomic<bool> needed_{false};
     std::atomic<bool> stopping_{false};

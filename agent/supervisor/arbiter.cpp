@@ -11,12 +11,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstring>
-#include <system_error>
 #include <utility>
 
 #include "agent/supervisor/process.hpp"
+#include "agent/telemetry/checked.hpp"
 #include "agent/telemetry/crash_handler.hpp"
 #include "agent/telemetry/settings.hpp"
 #include "agent/telemetry/stack_reporter.hpp"
@@ -24,6 +23,7 @@
 namespace signalbox::supervisor {
 namespace {
 
+using telemetry::checked;
 using wire::Severity;
 
 constexpr std::uint64_t kMillisecond = 1'000'000;
@@ -32,11 +32,6 @@ constexpr std::array kSignals = {SIGTERM, SIGINT,  SIGQUIT, SIGHUP, SIGUSR1,
                                  SIGUSR2, SIGTTIN, SIGTTOU, SIGCHLD};
 /// What the agent gets to say goodbye to its clients.
 constexpr int kAgentFarewellMilliseconds = 1'000;
-
-int checked(int descriptor, const char* what) {
-    if (descriptor < 0) throw std::system_error(errno, std::generic_category(), what);
-    return descriptor;
-}
 
 /// "operator alice"
 std::string origin_of(const Command& command) {

@@ -33,14 +33,14 @@ std::pair<double, double> processor_time() {
     return {all - fields.value(4).toDouble() - fields.value(5).toDouble(), all};
 }
 
-/// What is its own: it shares the segment with everybody.
+/// All that it has touched but the segment, which belongs to everybody. Also what it shares with those that it has forked:
+/// how many these are at the moment changes its part of that.
 double own_bytes(pid_t pid) {
-    QFile file(QString("/proc/%1/smaps_rollup").arg(pid));
+    QFile file(QString("/proc/%1/status").arg(pid));
     if (!file.open(QFile::ReadOnly)) return 0;
-    double kilobytes = 0;
     for (const QByteArray& line : file.readAll().split('\n'))
-        if (line.startsWith("Pss_Anon:")) kilobytes += line.simplified().split(' ').value(1).toDouble();
-    return kilobytes * 1024;
+        if (line.startsWith("RssAnon:")) return 1024 * line.simplified().split(' ').value(1).toDouble();
+    return 0;
 }
 
 /// Of a straight line through them, over their whole time, as a part of their mean. (Least squares.)

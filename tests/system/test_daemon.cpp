@@ -20,6 +20,7 @@ private slots:
     void init();
     void cleanup();
     void the_caller_returns_when_all_workers_serve();
+    void paths_stay_what_they_are_in_another_directory();
     void what_is_wrong_is_the_callers_to_read();
     void a_background_process_that_is_killed_is_said();
     void a_group_whose_workers_keep_failing_is_a_failure();
@@ -85,6 +86,26 @@ void TestDaemon::the_caller_returns_when_all_workers_serve() {
     QFile output(file("output"));
     QVERIFY(output.open(QFile::ReadOnly));
     QVERIFY(output.readAll().contains("group_started"));
+    ::kill(-arbiter, SIGTERM);
+    QTRY_VERIFY(has_ended(arbiter));
+    QVERIFY(!QFile::exists(file("pid")) && !QFile::exists(file("group")));
+}
+
+void TestDaemon::paths_stay_what_they_are_in_another_directory() {
+    QStringList relative{"--directory", "/"};
+    for (const QString& option : options())
+        relative << QString(option).replace(directory_->path() + "/", "");
+    QProcess caller;
+    caller.setWorkingDirectory(directory_->path());
+    caller.start(tests::program("mailroom"), relative);
+    QVERIFY(caller.waitForFinished());
+    QVERIFY2(caller.exitCode() == 0, caller.readAllStandardError());
+    QVERIFY(answers());
+    const pid_t arbiter = number("pid");
+    QCOMPARE(QFile::symLinkTarget(QString("/proc/%1/cwd").arg(arbiter)), QString("/"));
+    QVERIFY(QFile::rename(file("output"), file("output.old")));
+    ::kill(arbiter, SIGUSR1);
+    QTRY_VERIFY(QFile::exists(file("output")));
     ::kill(-arbiter, SIGTERM);
     QTRY_VERIFY(has_ended(arbiter));
     QVERIFY(!QFile::exists(file("pid")) && !QFile::exists(file("group")));

@@ -175,7 +175,9 @@ struct GroupOptions {
     /// then. From run() on stdin and stdout are /dev/null, and stderr when the group is ready. A group whose workers keep
     /// failing before that ends.
     bool daemonize = false;
-    std::string directory{};  ///< working directory of a daemonized group from run() on; "": as it is
+    /// Working directory of a daemonized group from run() on; "": as it is. Paths in the options are relative to the one
+    /// before.
+    std::string directory{};
     std::string umask{};      ///< of all processes, in octal digits: "027"; "": as it is
     std::string process_group_file{};  ///< like pid_file: whom `kill -TERM -PGID` ends
     std::uint64_t open_files = 0;      ///< RLIMIT_NOFILE of all processes; 0: as it is

@@ -17,6 +17,7 @@ class LayersTest : public QObject {
     Q_OBJECT
 private slots:
     void the_table_is_sound();
+    void every_option_has_a_row();
     void every_value_survives_writing_and_reading();
     void the_command_line_wins_over_the_file_and_the_file_over_the_code();
     void all_errors_come_at_once_each_with_place_and_way_out();
@@ -52,6 +53,32 @@ Choice on_command_line(const std::string& name, Value value) {
     return {name, std::move(value), "command line --" + name, "command line"};
 }
 
+struct Anything {
+    template <class T>
+    operator T() const;
+};
+
+/// Of an aggregate: with how many values it can be initialized.
+template <class T, class... Values>
+constexpr std::size_t field_count() {
+    if constexpr (requires { T{std::declval<Values>()..., Anything{}}; })
+        return field_count<T, Values..., Anything>();
+    else
+        return sizeof...(Values);
+}
+
+/// Of the rows whose names begin with `prefix`, what follows it up to the next dot.
+template <class Table>
+std::set<std::string> fields_of(const Table& table, const std::string& prefix = "") {
+    std::set<std::string> names;
+    for (const auto& row : table)
+        if (row.name.starts_with(prefix)) {
+            const std::string rest = row.name.substr(prefix.size());
+            names.insert(rest.substr(0, rest.find('.')));
+        }
+    return names;
+}
+
 QByteArray joined(const std::vector<std::string>& lines) {
     QByteArray all;
     for (const std::string& line : lines)
@@ -83,6 +110,20 @@ void LayersTest::the_table_is_sound() {
     names.clear();
     for (const auto& row : listener_settings())
         check(row);
+}
+
+/// A field that somebody adds can be chosen in a file and on the command line, too.
+void LayersTest::every_option_has_a_row() {
+    constexpr std::size_t kNotChosen = 2;  // `origin` and `configuration` say where the others come from
+    QCOMPARE(fields_of(group_settings()).size() + kNotChosen, field_count<GroupOptions>());
+    QCOMPARE(fields_of(group_settings(), "agent_tls.").size(), field_count<AgentTls>());
+    // `address` is no field of theirs, and `name` is the key under which a file has them.
+    QCOMPARE(fields_of(listener_settings()).size(), field_count<ListenerOptions>());
+    QCOMPARE(fields_of(listener_settings(), "limits.").size(), field_count<HttpLimits>());
+    QCOMPARE(fields_of(listener_settings(), "stream.").size(), field_count<StreamLimits>());
+    QCOMPARE(fields_of(listener_settings(), "tls.").size(), field_count<TlsOptions>());
+    QCOMPARE(fields_of(listener_settings(), "proxy.").size(), field_count<ProxyOptions>());
+    QCOMPARE(fields_of(listener_settings(), "compression.").size(), field_count<CompressionOptions>());
 }
 
 void LayersTest::every_value_survives_writing_and_reading() {
