@@ -338,7 +338,8 @@ supervisor::ArbiterConfig Group::Impl::arbiter_config() {
 /// Those that people made while the group before this one ran.
 void Group::Impl::keep_choices() {
     if (predecessor.segment() < 0) return;
-    const KeptChoices choices = signalbox::keep_choices(telemetry.segment(), predecessor.segment(), journal());
+    const KeptChoices choices =
+        signalbox::keep_choices(telemetry.segment(), predecessor.segment(), journal());
     if (choices.workers > 0) options.workers = choices.workers;
     if (!choices.kept.empty())
         journal().say(wire::Severity::info, "choices_kept",

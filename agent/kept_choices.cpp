@@ -40,8 +40,8 @@ KeptChoices keep_choices(telemetry::Segment& segment, int predecessor, const sup
         const telemetry::SegmentView before(predecessor);
         for (const Setting& setting : before.settings()) {
             if (!setting.value || !while_it_ran(setting.value->origin)) continue;
-            const std::string what = fmt::format("{} {} ({})", setting.name, setting.value->text,
-                                                 setting.value->origin);
+            const std::string what =
+                fmt::format("{} {} ({})", setting.name, setting.value->text, setting.value->origin);
             if (setting.kind == SettingKind::setting && setting.name == "workers") {
                 choices.workers = std::min(before.group().target_workers, segment.geometry().slot_count);
                 telemetry::note_setting(segment, setting.name, std::to_string(choices.workers),

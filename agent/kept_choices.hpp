@@ -13,7 +13,7 @@
 namespace signalbox {
 
 struct KeptChoices {
-    unsigned workers = 0;  ///< 0: nobody has scaled
+    unsigned workers = 0;             ///< 0: nobody has scaled
     std::vector<std::string> kept{};  ///< "spin_threshold 250ms (operator alice)"
 };
 

@@ -51,7 +51,7 @@ private:
     const Wakeups& wakeups_;
     const unsigned slot_;
     Doorkeeper door_;
-    const int set_;  ///< an epoll set of its own
+    const int set_;            ///< an epoll set of its own
     const Wakeups interrupt_;  ///< of its pauses; it has one slot
     std::uint64_t distrusted_until_ = 0;
     std::atomic<bool> needed_{false};

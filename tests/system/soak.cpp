@@ -18,6 +18,8 @@ using namespace std::chrono_literals;
 constexpr int kWorkers = 3;
 constexpr std::chrono::seconds kJudgedFrom = 10min;
 constexpr double kFilledAfter = 400;  // seconds
+/// The agent keeps 1,000, so that they have filled up as well by then.
+constexpr int kEventsPerSecond = 4;
 constexpr double kMostGrowth = 0.01;
 /// Of what a closed loop reaches beside the disturbances.
 constexpr double kLoad = 0.75;
@@ -81,6 +83,8 @@ void Soak::burst(RunningGroup& group) const {
 void Soak::disturb(RunningGroup& group, int second) {
     send(group, "/misbehave/leak?bytes=24MiB");
     send(group, "/misbehave/leak-files?count=10");
+    for (int event = 0; event < kEventsPerSecond; ++event)
+        send(group, "/misbehave/fail");
     RawClient vanishes(group, "POST /classify HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nSubject: ");
     if (second % 5 == 1) burst(group);
     if (second % 20 == 9) ::kill(group.arbiter(), SIGHUP);

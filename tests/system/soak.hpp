@@ -1,5 +1,5 @@
 // A group under load for long, with everything that makes workers come and go: they leak memory and descriptors until they are
-// cycled, all are cycled now and then, bursts are shed, clients vanish in the middle of requests.
+// cycled, all are cycled now and then, handlers fail, bursts are shed, clients vanish in the middle of requests.
 //
 //     const Soak::Report report = Soak(std::chrono::minutes(10)).run();
 //     for (const QString& fault : report.faults) …

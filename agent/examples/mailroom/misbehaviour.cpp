@@ -90,6 +90,10 @@ Response block(const Request& request) {
     return Response::text("Blocked.\n");
 }
 
+Response fail(const Request&) {
+    throw std::runtime_error("as it was asked for");
+}
+
 /// Locks twice what can be locked once, for ever.
 Response deadlock(const Request&) {
     static std::mutex mutex;
@@ -134,6 +138,7 @@ void add_misbehaviour(signalbox::Router& router) {
         .post("/misbehave/deadlock", deadlock)
         .post("/misbehave/block", block)
         .post("/misbehave/sleep", sleep)
+        .post("/misbehave/fail", fail)
         .post("/misbehave/crash", crash)
         .post("/misbehave/exit", leave);
 }

@@ -7,6 +7,7 @@
 //     POST /misbehave/block?milliseconds=500   sleeps without returning to the event loop
 //     POST /misbehave/sleep?milliseconds=500   answers later; others are served meanwhile
 //     POST /misbehave/deadlock                 waits for ever for a lock that it holds
+//     POST /misbehave/fail                     500: its handler throws
 //     POST /misbehave/crash                    SIGSEGV
 //     POST /misbehave/exit?status=3            ends the worker without a word
 #pragma once

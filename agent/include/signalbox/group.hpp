@@ -178,7 +178,7 @@ struct GroupOptions {
     /// Working directory of a daemonized group from run() on; "": as it is. Paths in the options are relative to the one
     /// before.
     std::string directory{};
-    std::string umask{};      ///< of all processes, in octal digits: "027"; "": as it is
+    std::string umask{};               ///< of all processes, in octal digits: "027"; "": as it is
     std::string process_group_file{};  ///< like pid_file: whom `kill -TERM -PGID` ends
     std::uint64_t open_files = 0;      ///< RLIMIT_NOFILE of all processes; 0: as it is
     /// Whom all processes run as from run() on, when everything is bound; "": as now. Needs root.
