@@ -191,6 +191,11 @@ std::string Group::Impl::listen(std::string_view address, std::shared_ptr<const 
     auto listener = server::bind_listener(address, listener_options, index);
     listener->protocol = std::move(protocol);
     server::bind_slots(*listener, options.max_workers);
+    const bool always_tls = anchored.tls && anchored.tls->policy == TlsPolicy::required;
+    const bool client_speaks_first =
+        always_tls || (listener->protocol && listener->protocol->name() == "http");
+    if (!client_speaks_first || listener->is_unix) listener->options.defer_accept = {};
+    server::defer_accept(*listener, listener->options.defer_accept);
     listener->transport = std::move(transport);
     listener->queue_deadline = settings.queue_deadline(index, listener_options);
     settings.tell(*listener);

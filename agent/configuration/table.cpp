@@ -203,8 +203,8 @@ std::vector<Setting<ConfiguredListener>> queues_and_limits() {
              .choices = {"queue", "exclusive", "reuseport"}},
             &L::accept),
         listener("defer_accept",
-                 {.help = "The kernel keeps a connection until its client has said something, at most this "
-                          "long; 0: not",
+                 {.help = "The kernel keeps a connection of HTTP or TLS until its client has said something, "
+                          "at most this long; 0: not",
                   .max = "1h"},
                  &L::defer_accept),
         listener("queue_capacity",

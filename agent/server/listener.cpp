@@ -54,8 +54,6 @@ std::shared_ptr<Listener> bind_listener(std::string_view text, ListenerOptions o
     if (!is_unix) {
         set_option(socket, SOL_SOCKET, SO_REUSEADDR, 1);
         if (options.accept == Accept::reuseport) set_option(socket, SOL_SOCKET, SO_REUSEPORT, 1);
-        if (options.defer_accept.count() > 0)
-            set_option(socket, IPPROTO_TCP, TCP_DEFER_ACCEPT, static_cast<int>(options.defer_accept.count()));
         set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1);  // Linux: accepted sockets inherit it
     }
     ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) | O_NONBLOCK);
@@ -66,6 +64,12 @@ std::shared_ptr<Listener> bind_listener(std::string_view text, ListenerOptions o
 
     if (!is_unix) listener->address = bound_address(socket, text);
     return listener;
+}
+
+void defer_accept(const Listener& listener, std::chrono::seconds most) {
+    if (listener.is_unix) return;
+    for (const int socket : listener.slot_sockets)
+        set_option(socket, IPPROTO_TCP, TCP_DEFER_ACCEPT, static_cast<int>(most.count()));
 }
 
 }  // namespace signalbox::server

@@ -46,4 +46,8 @@ struct Listener {
 /// Throws std::system_error naming the address.
 std::shared_ptr<Listener> bind_listener(std::string_view address, ListenerOptions options, unsigned index);
 
+/// The kernel tells of a connection when its client has said something, or after `most`. With all its sockets; unix sockets
+/// do not know that.
+void defer_accept(const Listener& listener, std::chrono::seconds most);
+
 }  // namespace signalbox::server

@@ -16,7 +16,7 @@ namespace signalbox::server {
 namespace {
 
 /// As the first one is, but for what is said of it once only.
-int bind_another(int first, const sockaddr_storage& address, socklen_t size, std::chrono::seconds defer) {
+int bind_another(int first, const sockaddr_storage& address, socklen_t size) {
     const int socket = ::socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (socket < 0) return -1;
     const auto set = [socket](int level, int option, int value) {
@@ -31,7 +31,6 @@ int bind_another(int first, const sockaddr_storage& address, socklen_t size, std
     set(SOL_SOCKET, SO_REUSEADDR, 1);
     set(SOL_SOCKET, SO_REUSEPORT, 1);
     set(IPPROTO_TCP, TCP_NODELAY, 1);
-    if (defer.count() > 0) set(IPPROTO_TCP, TCP_DEFER_ACCEPT, static_cast<int>(defer.count()));
     if (::bind(socket, reinterpret_cast<const sockaddr*>(&address), size) == 0) return socket;
     const int why = errno;
     ::close(socket);
@@ -72,7 +71,7 @@ void bind_slots(Listener& listener, unsigned slots) {
     for (int socket = inherit(); socket >= 0; socket = inherit())
         listener.slot_sockets.push_back(socket);
     while (listener.slot_sockets.size() < slots) {
-        const int socket = bind_another(listener.socket, address, size, listener.options.defer_accept);
+        const int socket = bind_another(listener.socket, address, size);
         if (socket < 0) throw std::system_error(errno, std::generic_category(), listener.address);
         listener.slot_sockets.push_back(socket);
     }

@@ -26,18 +26,6 @@ std::atomic<pid_t> crash_pid{0};
 std::atomic<bool> crash_begun{false};
 std::atomic<bool> crash_noted{false};
 
-/// Where a function returns to that has done nothing yet.
-std::uint64_t caller_of(const ucontext_t& context) {
-#if defined(__x86_64__)
-    return *reinterpret_cast<const std::uint64_t*>(context.uc_mcontext.gregs[REG_RSP]);
-#elif defined(__aarch64__)
-    return context.uc_mcontext.regs[30];
-#else
-    static_cast<void>(context);
-    return 0;
-#endif
-}
-
 void add_frame(CrashRecord& record, std::uint32_t& count, std::uint64_t address) {
     record.frames[count].store(address, relaxed);
     record.frame_count.store(++count, std::memory_order_release);
@@ -51,7 +39,7 @@ void copy(const ActivityRecord& from, ActivityRecord& to) {
         to.text[i].store(from.text[i].load(relaxed), relaxed);
 }
 
-void note(CrashRecord& record, int signal, const siginfo_t& info, const ucontext_t& context) {
+void note(CrashRecord& record, int signal, const siginfo_t& info, ucontext_t& context) {
     record.sequence.store(1, relaxed);
     std::atomic_thread_fence(std::memory_order_release);
     record.tid.store(static_cast<std::uint32_t>(::syscall(SYS_gettid)), relaxed);
@@ -79,11 +67,6 @@ void note(CrashRecord& record, int signal, const siginfo_t& info, const ucontext
             return all.count < kCrashFrames;
         },
         &frames);
-    // A call of what is no function: nobody knows how to unwind from there, but the caller has left its address.
-    const bool signal_of_bad_code = signal == SIGSEGV || signal == SIGBUS || signal == SIGILL;
-    if (frames.count == 1 && signal_of_bad_code && of_the_kernel &&
-        reinterpret_cast<std::uint64_t>(info.si_addr) == crashed_at)
-        add_frame(record, frames.count, caller_of(context));
 }
 
 /// The thread that came first needs some microseconds.
@@ -98,7 +81,7 @@ void handle(int signal, siginfo_t* info, void* context) {
     const int error = errno;
     if (::getpid() == crash_pid.load(relaxed)) {
         if (!crash_begun.exchange(true)) {
-            note(*crash_record.load(relaxed), signal, *info, *static_cast<const ucontext_t*>(context));
+            note(*crash_record.load(relaxed), signal, *info, *static_cast<ucontext_t*>(context));
             crash_noted.store(true, std::memory_order_release);
         } else {
             wait_for_the_other_thread();

@@ -28,7 +28,7 @@ void answer(int, siginfo_t*, void* context_pointer) {
     if (pid == reporting_pid.load(relaxed) && static_cast<pid_t>(::syscall(SYS_gettid)) == pid) {
         Seat& seat = *reporting_seat.load(relaxed);
         StackRecord& record = seat.stack;
-        const auto& context = *static_cast<const ucontext_t*>(context_pointer);
+        auto& context = *static_cast<ucontext_t*>(context_pointer);
         const std::uint64_t sequence = record.sequence.load(relaxed) | 1;
         record.sequence.store(sequence, relaxed);
         std::atomic_thread_fence(std::memory_order_release);

@@ -13,9 +13,10 @@ namespace signalbox::telemetry {
 std::uint64_t instruction_of(const ucontext_t& context);
 
 /// Calls `visit` with the return addresses behind instruction_of(context), innermost first, until it returns false or
-/// there are no more. Async-signal-safe.
-void walk_callers(const ucontext_t& context, bool (*visit)(void* argument, std::uint64_t address),
-                  void* argument);
+/// there are no more. Where no unwind table says how to go on, as in a stub that leads to a library's function or after the
+/// call of what is no function, the caller has left its address. `context` is the one that the handler got, since the
+/// unwinder reads it; it is afterwards as it was before. Async-signal-safe.
+void walk_callers(ucontext_t& context, bool (*visit)(void* argument, std::uint64_t address), void* argument);
 
 /// The first time, the unwinder may allocate and load what it needs: before any signal comes.
 void prepare_to_walk();

@@ -81,6 +81,13 @@ void Suite::compare(const std::string& name, const std::string& unit, const std:
     compare({{name, unit}}, peer_name, one(ours), one(peer));
 }
 
+Side Suite::Row::ratios() const {
+    Side ratios;
+    for (std::size_t i = 0; i < ours.values.size(); ++i)
+        ratios.values.push_back(ours.values[i] / peer.values[i]);
+    return ratios;
+}
+
 bool Suite::Row::keeps_its_bounds() const {
     const double value = ours.median();
     return (!metric.at_most || value <= *metric.at_most) && (!metric.at_least || value >= *metric.at_least) &&
@@ -93,7 +100,8 @@ std::string Suite::to_json() const {
         nlohmann::json entry{{"name", row.metric.name},         {"value", row.ours.median()},
                              {"unit", row.metric.unit},         {"min", row.ours.min()},
                              {"max", row.ours.max()},           {"peer", row.peer_name},
-                             {"peer_value", row.peer.median()}, {"ratio", row.ratio()}};
+                             {"peer_value", row.peer.median()}, {"ratio", row.ratio()},
+                             {"ratio_min", row.ratios().min()}, {"ratio_max", row.ratios().max()}};
         if (row.metric.at_most) entry["at_most"] = *row.metric.at_most;
         if (row.metric.at_least) entry["at_least"] = *row.metric.at_least;
         if (row.metric.ratio_at_most) entry["ratio_at_most"] = *row.metric.ratio_at_most;
@@ -119,16 +127,17 @@ bool Suite::show_bounds(const Row& row) {
 }
 
 int Suite::finish() const {
-    std::cout << fmt::format("{:<28} {:>12} {:>24} {:<6} {:>12} {:>24} {:>7}  {}\n",
+    std::cout << fmt::format("{:<28} {:>12} {:>24} {:<6} {:>12} {:>24} {:>7} {:>15}  {}\n",
                              "median of " + std::to_string(repetitions_), "ours", "min … max", "unit", "peer",
-                             "min … max", "ratio", "the peer");
+                             "min … max", "ratio", "min … max", "the peer");
     const auto range = [](const Side& side) {
         return fmt::format("{:.2f} … {:.2f}", side.min(), side.max());
     };
     for (const Row& row : rows_)
-        std::cout << fmt::format("{:<28} {:>12.2f} {:>24} {:<6} {:>12.2f} {:>24} {:>7.3f}  {}\n",
+        std::cout << fmt::format("{:<28} {:>12.2f} {:>24} {:<6} {:>12.2f} {:>24} {:>7.3f} {:>15}  {}\n",
                                  row.metric.name, row.ours.median(), range(row.ours), row.metric.unit,
-                                 row.peer.median(), range(row.peer), row.ratio(), row.peer_name);
+                                 row.peer.median(), range(row.peer), row.ratio(), range(row.ratios()),
+                                 row.peer_name);
     bool passed = true;
     for (const Row& row : rows_)
         passed = show_bounds(row) && passed;

@@ -6,8 +6,9 @@
 //         return suite.finish();                                        // the table, and FILE
 //     }
 //
-// What disturbs a machine comes and goes over seconds; taking turns spreads it over both sides. The ratio is
-// ours ÷ peer. A metric may have a bound, which our median has to keep, or the program fails.
+// What disturbs a machine comes and goes over seconds; taking turns spreads it over both sides. The ratio is the median of
+// ours ÷ peer, each run by the one that followed it. A metric may have a bound, which our median or the ratio has to keep,
+// or the program fails.
 #pragma once
 
 #include <functional>
@@ -57,7 +58,8 @@ private:
         Side peer;
         bool keeps_its_bounds() const;
         bool has_bounds() const { return metric.at_most || metric.at_least || metric.ratio_at_most; }
-        double ratio() const { return ours.median() / peer.median(); }
+        Side ratios() const;
+        double ratio() const { return ratios().median(); }
     };
     static bool show_bounds(const Row& row);
     std::string to_json() const;

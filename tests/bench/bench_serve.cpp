@@ -24,8 +24,7 @@ namespace fs = std::filesystem;
 using bench::Server;
 
 constexpr unsigned kWorkers = 2;
-constexpr unsigned kWarmUpSeconds = 1;
-constexpr unsigned kSeconds = 3;
+constexpr unsigned kSeconds = 2;  ///< of a slice
 
 std::string url_of(const Server& server) {
     return fmt::format("http://127.0.0.1:{}/hello", server.port);
@@ -78,34 +77,53 @@ void expect_port(const Server& server) {
     }
 }
 
-/// µs of CPU per connection with a full handshake and one request.
-double measure_handshakes(const std::function<Server(const fs::path&)>& start) {
-    const bench::TemporaryDirectory directory;
-    const Server server = start(directory.path());
-    expect_port(server);
-    bench::run_s_time(server.port, kWarmUpSeconds);
-    const double cpu_before = server.process->cpu_seconds();
-    const std::uint64_t connections = bench::run_s_time(server.port, kSeconds);
-    return (server.process->cpu_seconds() - cpu_before) * 1e6 / static_cast<double>(connections);
-}
+/// A server that has warmed up, measured a slice at a time.
+class Running {
+public:
+    using Start = std::function<Server(const fs::path&)>;
+    explicit Running(const Start& start) : server_(start(directory_.path())) {}
+    Running(const Running&) = delete;
+    Running& operator=(const Running&) = delete;
 
-/// Requests per second, p99 in ms, µs of CPU per request.
-std::vector<double> measure(const std::function<Server(const fs::path&)>& start,
-                            const std::string& header = {}) {
-    const bench::TemporaryDirectory directory;
-    const Server server = start(directory.path());
-    expect_hello(server);
-    bench::run_wrk(url_of(server), kWarmUpSeconds, header);
-    const double cpu_before = server.process->cpu_seconds();
-    const bench::WrkResult result = bench::run_wrk(url_of(server), kSeconds, header);
-    const double cpu = server.process->cpu_seconds() - cpu_before;
-    return {result.requests_per_second, result.p99_milliseconds,
-            cpu * 1e6 / static_cast<double>(result.requests)};
+    const Server& server() const { return server_; }
+    /// µs of CPU for each of what `load` returns the number of.
+    template <class Load>
+    double cost(Load load) const {
+        const double before = server_.process->cpu_seconds();
+        const auto count = static_cast<double>(load());
+        return (server_.process->cpu_seconds() - before) * 1e6 / count;
+    }
+
+private:
+    const bench::TemporaryDirectory directory_;
+    const Server server_;
+};
+
+/// Requests per second, p99 in ms, µs of CPU per request; for one connection after the other only the last means anything.
+bench::Run under_wrk(const Running& running, const std::string& header = {}) {
+    expect_hello(running.server());
+    bench::run_wrk(url_of(running.server()), kSeconds, header);
+    return [&running, header] {
+        bench::WrkResult result;
+        const double cost = running.cost([&] {
+            result = bench::run_wrk(url_of(running.server()), kSeconds, header);
+            return result.requests;
+        });
+        return std::vector{result.requests_per_second, result.p99_milliseconds, cost};
+    };
 }
 
 /// µs of CPU per connection with one request.
-double measure_connections(const std::function<Server(const fs::path&)>& start) {
-    return measure(start, "Connection: close").back();
+bench::Run one_request_each(const Running& running) {
+    return [run = under_wrk(running, "Connection: close")] { return std::vector{run().back()}; };
+}
+
+/// µs of CPU per connection with a full handshake and one request.
+bench::Run one_handshake_each(const Running& running) {
+    expect_port(running.server());
+    const auto connect = [&running] { return bench::run_s_time(running.server().port, kSeconds); };
+    connect();
+    return [&running, connect] { return std::vector{running.cost(connect)}; };
 }
 
 /// MiB that all processes of a server have in memory, what they share counted once. It has answered one request.
@@ -125,23 +143,27 @@ double measure_memory(const std::function<Server(const fs::path&)>& start) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    bench::Suite suite("serve", argc, argv, 5);
+    bench::Suite suite("serve", argc, argv, 9);
     bench::extend_path();
     const auto ours = [](const fs::path& directory) { return start_mailroom(directory); };
     const auto nginx = [](const fs::path& directory) { return start_nginx(directory); };
     try {
-        suite.compare(
-            {{"serve_keepalive_rps", "req/s"},
-             {"serve_keepalive_p99", "ms"},
-             {"serve_keepalive_cpu", "µs/req"}},
-            "nginx", [&] { return measure(ours); }, [&] { return measure(nginx); });
-        suite.compare(
-            {{"serve_close_cpu", "µs/connection", {}, {}, 0.9}}, "nginx",
-            [&] { return std::vector{measure_connections(ours)}; },
-            [&] { return std::vector{measure_connections(nginx)}; });
-        suite.compare(
-            "serve_tls_cpu", "µs/connection", "nginx", [] { return measure_handshakes(start_tls_mailroom); },
-            [] { return measure_handshakes(start_tls_nginx); });
+        {
+            const Running a(ours);
+            const Running b(nginx);
+            suite.compare({{"serve_keepalive_rps", "req/s"},
+                           {"serve_keepalive_p99", "ms"},
+                           {.name = "serve_keepalive_cpu", .unit = "µs/req", .ratio_at_most = 1.0}},
+                          "nginx", under_wrk(a), under_wrk(b));
+            suite.compare({{.name = "serve_close_cpu", .unit = "µs/connection", .ratio_at_most = 0.9}},
+                          "nginx", one_request_each(a), one_request_each(b));
+        }
+        {
+            const Running a(start_tls_mailroom);
+            const Running b(start_tls_nginx);
+            suite.compare({{.name = "serve_tls_cpu", .unit = "µs/connection", .ratio_at_most = 1.0}}, "nginx",
+                          one_handshake_each(a), one_handshake_each(b));
+        }
         suite.compare(
             {{"idle_memory", "MiB", 12.0}}, "nginx", [&] { return std::vector{measure_memory(ours)}; },
             [&] { return std::vector{measure_memory(nginx)}; });

@@ -91,9 +91,10 @@ enum class Accept {
 struct ListenerOptions {
     int backlog = 1024;  ///< of the kernel's queue
     Accept accept = Accept::queue;
-    /// TCP_DEFER_ACCEPT: the kernel keeps a connection to itself until its client has sent something, at most this long;
-    /// whole seconds. For protocols in which the client speaks first. 0: not.
-    std::chrono::seconds defer_accept{0};
+    /// TCP_DEFER_ACCEPT: the kernel keeps a connection to itself until its client has sent something, at most this long, so
+    /// that no worker is woken for nothing; whole seconds; 0: not. Of http(), and of whatever speaks TLS only: there the
+    /// client speaks first.
+    std::chrono::seconds defer_accept{1};
     unsigned queue_capacity = 512;                    ///< of each worker's accept queue
     std::chrono::milliseconds queue_deadline{5'000};  ///< a connection that waited longer is shed
     HttpLimits limits{};                              ///< of http()

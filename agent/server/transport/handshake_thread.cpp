@@ -36,11 +36,11 @@ HandshakeThread::~HandshakeThread() {
     if (thread_.joinable()) thread_.join();
 }
 
-bool HandshakeThread::behind(std::uint64_t now) {
+bool HandshakeThread::behind(std::uint64_t now, bool others) {
     debt_ -= std::min(debt_, since(reckoned_to_, now) / kShare);
     reckoned_to_ = std::max(reckoned_to_, now);
     const std::uint64_t turn_began = turn_.load(std::memory_order_relaxed);
-    return debt_ >= kMostDebt || (turn_began != 0 && since(turn_began, now) > kLate);
+    return (others && debt_ >= kMostDebt) || (turn_began != 0 && since(turn_began, now) > kLate);
 }
 
 void HandshakeThread::spent(std::uint64_t begin, std::uint64_t end) {

@@ -4,7 +4,7 @@
 // RSA; a hundred clients that come at once would stop everybody else's answers for as long. So the loop makes such
 // steps itself as long as it has the time, which costs nothing, and leaves the others to this thread.
 //
-//     if (!handshakes.behind(now) || !handshakes.take(job, now)) {
+//     if (!handshakes.behind(now, open_connections > 1) || !handshakes.take(job, now)) {
 //         make_the_step();
 //         handshakes.spent(now, telemetry::monotonic_ns());
 //     }
@@ -46,9 +46,9 @@ public:
 
     // All of these are the event loop's. Times are CLOCK_MONOTONIC nanoseconds.
 
-    /// Whether the loop should not make a step itself now: its steps have lately taken too much of its time, or it is
-    /// late for another reason.
-    bool behind(std::uint64_t now);
+    /// Whether the loop should not make a step itself now: its steps have lately taken too much of the time of the `others`
+    /// that are there, or it is late for another reason.
+    bool behind(std::uint64_t now, bool others);
     /// The loop has made a step itself. Times of several steps may overlap: they are not counted twice.
     void spent(std::uint64_t begin, std::uint64_t end);
     /// False: it is not taken, since as many wait as may, or since there is no thread to be had.

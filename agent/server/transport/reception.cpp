@@ -138,7 +138,7 @@ void Reception::shake_hands(std::uint64_t now) {
 
 bool Reception::goes_off_loop(std::uint64_t now) {
     if (!transport_.tls->options().handshake_thread || !tls_->next_step_is_costly()) return false;
-    if (!transport_.handshakes.behind(now)) return false;
+    if (!transport_.handshakes.behind(now, context_.open > 1)) return false;
     away_ = transport_.handshakes.take(shared_from_this(), now);
     if (away_ && !std::exchange(off_loop_, true)) transport_.shared.metrics.handshakes_off_loop.add();
     return away_;

@@ -168,27 +168,27 @@ void HandshakeThreadTest::a_loop_is_behind_when_its_steps_take_too_much_time() {
     TurnBegan turn_began{1000 * kMillisecond};
     HandshakeThread thread(io, turn_began);
     const std::uint64_t now = 1000 * kMillisecond;
-    QVERIFY(!thread.behind(now));
+    QVERIFY(!thread.behind(now, true));
     thread.spent(now, now + kMillisecond / 10);
-    QVERIFY(!thread.behind(now));  // as in a batch of which all began at the same time
+    QVERIFY(!thread.behind(now, true));  // as in a batch of which all began at the same time
     thread.spent(now, now + kMillisecond / 5);
-    QVERIFY(!thread.behind(now));
+    QVERIFY(!thread.behind(now, true));
     thread.spent(now, now + kMillisecond / 2);
-    QVERIFY(thread.behind(now));
-    QVERIFY(thread.behind(now + kMillisecond / 2));
-    QVERIFY(!thread.behind(now + kMillisecond * 3 / 2));
+    QVERIFY(thread.behind(now, true));
+    QVERIFY(thread.behind(now + kMillisecond / 2, true));
+    QVERIFY(!thread.behind(now + kMillisecond * 3 / 2, true));
 }
 
 void HandshakeThreadTest::a_late_loop_is_behind() {
     boost::asio::io_context io;
     TurnBegan turn_began{1000 * kMillisecond};
     HandshakeThread thread(io, turn_began);
-    QVERIFY(!thread.behind(1010 * kMillisecond));
-    QVERIFY(thread.behind(1100 * kMillisecond));
+    QVERIFY(!thread.behind(1010 * kMillisecond, true));
+    QVERIFY(thread.behind(1100 * kMillisecond, true));
     turn_began = 1100 * kMillisecond;
-    QVERIFY(!thread.behind(1100 * kMillisecond));
+    QVERIFY(!thread.behind(1100 * kMillisecond, true));
     turn_began = 0;  // it waited for something to do
-    QVERIFY(!thread.behind(1300 * kMillisecond));
+    QVERIFY(!thread.behind(1300 * kMillisecond, true));
 }
 
 void HandshakeThreadTest::a_full_queue_refuses() {
