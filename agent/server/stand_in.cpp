@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <climits>
+#include <utility>
 
 #include "agent/telemetry/checked.hpp"
 #include "agent/telemetry/seat.hpp"
@@ -25,6 +27,8 @@ constexpr std::uint64_t kDistrust = 1'000'000'000;
 /// While the loop turns, it is looked at again after this, and ever more seldom.
 constexpr std::chrono::nanoseconds kShortNap = 1ms;
 constexpr std::chrono::nanoseconds kLongNap = 8ms;
+/// While its turns are not trusted: it may be gone again in the next moment, and somebody else is there by then.
+constexpr std::chrono::nanoseconds kWaryNap = 100us;
 /// While it is the others' turn.
 constexpr std::chrono::nanoseconds kShortestPause = 50us;
 constexpr std::chrono::nanoseconds kLongestPause = 10ms;
@@ -52,6 +56,8 @@ StandIn::StandIn(const Listener& listener, AcceptQueue& queue, const LoadView& l
       interrupt_(1) {
     epoll_event interrupted{.events = EPOLLIN, .data = {.fd = interrupt_.of(0)}};
     ::epoll_ctl(set_, EPOLL_CTL_ADD, interrupt_.of(0), &interrupted);
+    epoll_event woken{.events = EPOLLIN | EPOLLET, .data = {.fd = wakeups_.of(slot_)}};
+    ::epoll_ctl(set_, EPOLL_CTL_ADD, wakeups_.of(slot_), &woken);
     thread_ = telemetry::start_shielded([this] { run(); });
 }
 
@@ -70,15 +76,17 @@ void StandIn::stop() {
 void StandIn::run() {
     for (std::chrono::nanoseconds nap = kShortNap; !stopping_;) {
         door_.sweep(telemetry::monotonic_ns());
-        const bool told = wait_at_the_end_of_the_line();
+        const Told told = wait_at_the_end_of_the_line();
+        // As a rule it is the loop that others wake.
+        if (told == Told::by_another_worker && look_at_loop(telemetry::monotonic_ns()) != Loop::away)
+            continue;
         relieve();
-        if (!told || look_at_loop(telemetry::monotonic_ns()) == Loop::away) {
+        if (told != Told::of_a_connection || look_at_loop(telemetry::monotonic_ns()) == Loop::away) {
             nap = kShortNap;
             continue;
         }
         // Under a load that keeps all loops busy it would be told of every connection, for nothing.
-        sleep(nap);
-        nap = std::min(2 * nap, kLongNap);
+        take_nap(nap);
     }
     stopped_ = true;
     stopped_.notify_all();
@@ -89,14 +97,17 @@ void StandIn::run() {
     finished_ = true;
 }
 
-/// True: something has come, and no event loop was there that waited before this. The kernel wakes those first that have
-/// waited longest: who goes away and comes again is behind them.
-bool StandIn::wait_at_the_end_of_the_line() {
+/// Of a connection: something has come, and no event loop was there that waited before this. The kernel wakes those first
+/// that have waited longest: who goes away and comes again is behind them.
+StandIn::Told StandIn::wait_at_the_end_of_the_line() {
     epoll_event event{.events = EPOLLIN | EPOLLET | EPOLLEXCLUSIVE, .data = {.fd = socket_}};
     ::epoll_ctl(set_, EPOLL_CTL_DEL, socket_, nullptr);
     ::epoll_ctl(set_, EPOLL_CTL_ADD, socket_, &event);
     const int milliseconds = static_cast<int>(std::chrono::milliseconds(kBeat).count());
-    return ::epoll_wait(set_, &event, 1, milliseconds) == 1 && event.data.fd == socket_;
+    if (::epoll_wait(set_, &event, 1, milliseconds) != 1) return Told::of_nothing;
+    return event.data.fd == socket_              ? Told::of_a_connection
+           : event.data.fd == wakeups_.of(slot_) ? Told::by_another_worker
+                                                 : Told::of_nothing;
 }
 
 StandIn::Loop StandIn::look_at_loop(std::uint64_t now) {
@@ -118,12 +129,11 @@ void StandIn::relieve() {
                 wakeups_.wake(slot_);
                 [[fallthrough]];
             case Loop::turns:
-                sleep(nap);
-                nap = std::min(2 * nap, kLongNap);
+                take_nap(nap);
                 break;
             case Loop::away:
                 nap = kShortNap;
-                if (why_others_go_first() != LoadView::Reason::none) wait_for_the_others();
+                if (ask().others_first != LoadView::Reason::none) wait_for_the_others();
                 if (!stopping_ && door_.accept_one(socket_) == Doorkeeper::Result::retry_later) sleep(10ms);
         }
         door_.sweep(telemetry::monotonic_ns());
@@ -131,11 +141,9 @@ void StandIn::relieve() {
     needed_ = false;
 }
 
-LoadView::Reason StandIn::why_others_go_first() const {
-    return load_
-        .ask(queue_.depth(), queue_.oldest_ns(), telemetry::monotonic_ns(), kMargin,
-             LoadView::Others::but_those_standing_back)
-        .others_first;
+LoadView::Advice StandIn::ask() const {
+    return load_.ask(queue_.depth(), queue_.oldest_ns(), telemetry::monotonic_ns(), kMargin,
+                     LoadView::Others::but_those_standing_back);
 }
 
 /// Until it is this worker's turn, or somebody has waited in vain for the others, or nobody waits any more.
@@ -143,17 +151,26 @@ void StandIn::wait_for_the_others() {
     const std::uint64_t since = telemetry::monotonic_ns();
     std::chrono::nanoseconds pause = kShortestPause;
     load_.set_standing_back(true);
-    for (auto why = why_others_go_first(); !stopping_ && why != LoadView::Reason::none;
-         why = why_others_go_first()) {
+    auto woken = UINT_MAX;
+    for (LoadView::Advice advice = ask(); !stopping_ && advice.others_first != LoadView::Reason::none;
+         advice = ask()) {
+        // The kernel has told nobody but this thread.
+        if (std::exchange(woken, advice.slot) != advice.slot) wakeups_.wake(advice.slot);
         sleep(pause);
         pause = std::min(2 * pause, kLongestPause);
         const std::uint64_t now = telemetry::monotonic_ns();
         if (!somebody_waits(socket_) ||
-            (now - since > kPatienceNs && why == LoadView::Reason::fewer_connections))
+            (now - since > kPatienceNs && advice.others_first == LoadView::Reason::fewer_connections))
             break;
         door_.sweep(now);
     }
     load_.set_standing_back(false);
+}
+
+/// The next one is longer.
+void StandIn::take_nap(std::chrono::nanoseconds& nap) {
+    sleep(telemetry::monotonic_ns() < distrusted_until_ ? kWaryNap : nap);
+    nap = std::min(2 * nap, kLongNap);
 }
 
 void StandIn::sleep(std::chrono::nanoseconds pause) {

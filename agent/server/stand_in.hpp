@@ -4,8 +4,9 @@
 //
 // It waits at the shared socket behind the event loops (EPOLLEXCLUSIVE): the kernel wakes it only when none of those waits.
 // While the own loop turns as it should, it only looks again a little later. It does not take what another worker should
-// take (see load.hpp), but sleeps, at first for 50 µs, at last for 10 ms, until it is its turn; if somebody waits for 5 ms
-// and none of the others comes that have fewer connections, it accepts.
+// take (see load.hpp), but wakes that one, its loop or who stands in for it, and sleeps, at first for 50 µs, at last for
+// 10 ms, until it is its turn; if somebody waits for 5 ms and none of the others comes that have fewer connections, it
+// accepts.
 #pragma once
 
 #include <atomic>
@@ -36,12 +37,15 @@ public:
 private:
     enum class Loop { waits, stands_back, turns, away };
 
+    enum class Told { of_nothing, of_a_connection, by_another_worker };
+
     void run();
-    bool wait_at_the_end_of_the_line();
+    Told wait_at_the_end_of_the_line();
     Loop look_at_loop(std::uint64_t now);
     void relieve();
-    LoadView::Reason why_others_go_first() const;
+    LoadView::Advice ask() const;
     void wait_for_the_others();
+    void take_nap(std::chrono::nanoseconds& nap);
     void sleep(std::chrono::nanoseconds pause);
 
     const int socket_;

@@ -83,8 +83,10 @@ void Suite::compare(const std::string& name, const std::string& unit, const std:
 
 Side Suite::Row::ratios() const {
     Side ratios;
-    for (std::size_t i = 0; i < ours.values.size(); ++i)
-        ratios.values.push_back(ours.values[i] / peer.values[i]);
+    for (std::size_t i = 0; i < ours.values.size(); ++i) {
+        const bool same = ours.values[i] == peer.values[i];  // also of nothing, where a ratio would be none
+        ratios.values.push_back(same ? 1 : ours.values[i] / peer.values[i]);
+    }
     return ratios;
 }
 
