@@ -2,6 +2,7 @@
 // one.
 #include <signal.h>
 
+#include <QElapsedTimer>
 #include <QJsonDocument>
 #include <QJsonObject>
 #include <QtTest>
@@ -10,6 +11,7 @@
 
 using namespace signalbox;
 using tests::Load;
+using tests::RawClient;
 using tests::RunningGroup;
 
 class TestAccepting : public QObject {
@@ -17,6 +19,7 @@ class TestAccepting : public QObject {
 private slots:
     void a_rolling_cycle_and_scaling_fail_no_request_data();
     void a_rolling_cycle_and_scaling_fail_no_request();
+    void a_silent_client_is_seen_later();
 };
 
 void TestAccepting::a_rolling_cycle_and_scaling_fail_no_request_data() {
@@ -43,6 +46,23 @@ void TestAccepting::a_rolling_cycle_and_scaling_fail_no_request() {
     QTRY_VERIFY(group.counters()["http_requests_total"] > before + 200);
     const QJsonObject summary = load.finish(true);
     QVERIFY2(summary["failed"].toInt(-1) == 0, QJsonDocument(summary).toJson());
+    QCOMPARE(group.stop(), 0);
+}
+
+/// Nobody is woken for a connection without a request; but it does not stay unseen.
+void TestAccepting::a_silent_client_is_seen_later() {
+    RunningGroup group(1, {"--quiet"});
+    QVERIFY2(group.failure().isEmpty(), qPrintable(group.failure()));
+    const auto accepted = [&] { return group.counters()["connections_accepted_total"]; };
+    const std::uint64_t before = accepted();
+    QElapsedTimer clock;
+    clock.start();
+    const RawClient silent(group, "");
+    QCOMPARE(RawClient(group, tests::request("GET /hello")).status(), QByteArray("200"));
+    const std::uint64_t at_first = accepted();
+    if (clock.elapsed() < 900) QCOMPARE(at_first, before + 1);
+    QTRY_COMPARE(accepted(), before + 2);
+    QVERIFY(!silent.has_ended());
     QCOMPARE(group.stop(), 0);
 }
 
