@@ -184,14 +184,14 @@ std::string Group::Impl::listen(std::string_view address, std::shared_ptr<const 
     if (listeners.size() >= telemetry::kMaxListeners)
         throw std::length_error(fmt::format("a group has at most {} listeners", telemetry::kMaxListeners));
     const auto index = static_cast<unsigned>(listeners.size());
-    ListenerOptions anchored = listener_options;
-    if (anchored.tls && leaves_directory(options))
-        make_absolute({&anchored.tls->certificate, &anchored.tls->key, &anchored.tls->client_authority});
-    auto transport = server::make_transport(anchored, telemetry);
+    ListenerOptions elsewhere = listener_options;  // as they read from another directory
+    if (elsewhere.tls && leaves_directory(options))
+        make_absolute({&elsewhere.tls->certificate, &elsewhere.tls->key, &elsewhere.tls->client_authority});
+    auto transport = server::make_transport(elsewhere, telemetry);
     auto listener = server::bind_listener(address, listener_options, index);
     listener->protocol = std::move(protocol);
     server::bind_slots(*listener, options.max_workers);
-    const bool always_tls = anchored.tls && anchored.tls->policy == TlsPolicy::required;
+    const bool always_tls = listener_options.tls && listener_options.tls->policy == TlsPolicy::required;
     const bool client_speaks_first =
         always_tls || (listener->protocol && listener->protocol->name() == "http");
     if (!client_speaks_first || listener->is_unix) listener->options.defer_accept = {};

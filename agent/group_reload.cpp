@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <exception>
 
-#include "agent/telemetry/settings.hpp"
+#include "agent/find_setting.hpp"
 
 namespace signalbox {
 namespace {
@@ -99,19 +99,16 @@ void GroupReload::note_change(const std::string& name, const std::string& text) 
 void GroupReload::set_tunable(const std::string& name, const std::string& shown_name, std::uint64_t word,
                               const std::string& origin) {
     telemetry::Segment& segment = telemetry_.segment();
-    for (std::uint32_t i = 0; i < segment.geometry().settings_capacity; ++i) {
-        const auto setting = telemetry::read_setting(segment.setting(i), i);
-        if (!setting || setting->name != shown_name) continue;
-        const bool same = setting->value && setting->value->word == word;
-        if (same && setting->value->origin == shown_origin(origin)) return;
-        const telemetry::Change change =
-            telemetry::change_tunable(segment, i, setting->type, word, shown_origin(origin));
-        if (!change.refusal.empty())
-            journal_.say(Severity::error, "setting_refused", change.refusal);
-        else if (!same)
-            note_change(name, fmt::format("{} before, {} now, from {}.", change.from, change.to, origin));
-        return;
-    }
+    const auto setting = find_setting(segment, shown_name);
+    if (!setting) return;
+    const bool same = setting->value && setting->value->word == word;
+    if (same && setting->value->origin == shown_origin(origin)) return;
+    const telemetry::Change change =
+        telemetry::change_tunable(segment, setting->index, setting->type, word, shown_origin(origin));
+    if (!change.refusal.empty())
+        journal_.say(Severity::error, "setting_refused", change.refusal);
+    else if (!same)
+        note_change(name, fmt::format("{} before, {} now, from {}.", change.from, change.to, origin));
 }
 
 void GroupReload::take_group(const Composed& now) {

@@ -6,6 +6,7 @@
 #include <array>
 #include <string_view>
 
+#include "agent/find_setting.hpp"
 #include "agent/telemetry/view.hpp"
 
 namespace signalbox {
@@ -23,13 +24,11 @@ bool while_it_ran(std::string_view origin) {
 
 /// Why not; "" if it has it now.
 std::string give(telemetry::Segment& segment, const Setting& chosen) {
-    for (std::uint32_t i = 0; i < segment.geometry().settings_capacity; ++i) {
-        const auto here = telemetry::read_setting(segment.setting(i), i);
-        if (!here || here->name != chosen.name) continue;
-        return telemetry::change_tunable(segment, i, chosen.type, chosen.value->word, chosen.value->origin)
-            .refusal;
-    }
-    return chosen.name + " does not exist any more";
+    const auto here = find_setting(segment, chosen.name);
+    if (!here) return chosen.name + " does not exist any more";
+    return telemetry::change_tunable(segment, here->index, chosen.type, chosen.value->word,
+                                     chosen.value->origin)
+        .refusal;
 }
 
 }  // namespace

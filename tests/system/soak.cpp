@@ -10,6 +10,8 @@
 #include <cmath>
 #include <thread>
 
+#include "tests/support/memory.hpp"
+
 namespace signalbox::tests {
 namespace {
 
@@ -33,16 +35,6 @@ std::pair<double, double> processor_time() {
     for (int i = 1; i <= 8 && i < fields.size(); ++i)
         all += fields[i].toDouble();
     return {all - fields.value(4).toDouble() - fields.value(5).toDouble(), all};
-}
-
-/// All that it has touched but the segment, which belongs to everybody. Also what it shares with those that it has forked:
-/// how many these are at the moment changes its part of that.
-double own_bytes(pid_t pid) {
-    QFile file(QString("/proc/%1/status").arg(pid));
-    if (!file.open(QFile::ReadOnly)) return 0;
-    for (const QByteArray& line : file.readAll().split('\n'))
-        if (line.startsWith("RssAnon:")) return 1024 * line.simplified().split(' ').value(1).toDouble();
-    return 0;
 }
 
 /// Of a straight line through them, over their whole time, as a part of their mean. (Least squares.)
@@ -92,8 +84,8 @@ void Soak::disturb(RunningGroup& group, int second) {
 
 Soak::Sample Soak::look(const RunningGroup& group, double second) const {
     const auto agent = static_cast<pid_t>(group.view().group().agent_pid);
-    return {second, own_bytes(group.arbiter()), own_bytes(agent), open_files(group.arbiter()),
-            open_files(agent)};
+    return {second, static_cast<double>(anonymous_bytes(group.arbiter())),
+            static_cast<double>(anonymous_bytes(agent)), open_files(group.arbiter()), open_files(agent)};
 }
 
 Soak::Report Soak::run() {

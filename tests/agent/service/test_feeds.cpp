@@ -1,4 +1,6 @@
 // Ticks and events without sockets: the test is the clock and the subscribers.
+#include <unistd.h>
+
 #include <QTest>
 #include <map>
 #include <memory>
@@ -10,6 +12,7 @@
 #include "common/wire/codec.hpp"
 #include "signalbox/events.hpp"
 #include "tests/agent/service/fake_group.hpp"
+#include "tests/support/memory.hpp"
 
 using namespace signalbox;
 using namespace signalbox::service;
@@ -400,15 +403,7 @@ void TestFeeds::history_takes_no_more_memory_than_its_frames() {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     QSKIP("a sanitizer keeps memory that has been freed");
 #endif
-    const auto resident = [] {
-        QFile status("/proc/self/status");
-        std::size_t kilobytes = 0;
-        if (status.open(QFile::ReadOnly))
-            for (const QByteArray& line : status.readAll().split('\n'))
-                if (line.startsWith("RssAnon:")) kilobytes = line.simplified().split(' ').value(1).toUInt();
-        return 1024 * kilobytes;
-    };
-    const std::size_t before = resident();
+    const std::uint64_t before = anonymous_bytes(::getpid());
     QVERIFY(before > 0);
     History history;
     std::mt19937 random(7);
@@ -420,7 +415,7 @@ void TestFeeds::history_takes_no_more_memory_than_its_frames() {
         history.add(end += 1s, frame);
     }
     QCOMPARE(history.size(), 300u);
-    const std::size_t taken = resident() - before;
+    const std::uint64_t taken = anonymous_bytes(::getpid()) - before;
     QVERIFY2(taken < history.bytes() * 5 / 4, qPrintable(QString::number(taken)));
 }
 
